@@ -1,0 +1,214 @@
+/**
+ * The composition root: the only place that constructs and starts things, in order (store, engine, doors, listeners)
+ * and stops them in reverse. A dialect becomes part of the program by its line here, and leaves with it.
+ */
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import type { Config } from "./config/config.ts";
+import type { ConfigIssue } from "./config/issue.ts";
+import type { LoadedConfig } from "./config/load.ts";
+import { summarizeConfig } from "./config/redact.ts";
+import { toDeclarations } from "./declarations.ts";
+import { AppError } from "./domain/errors.ts";
+import { createProfiles, NATIVE_PROFILE } from "./domain/strategy.ts";
+import { createDoors } from "./doors.ts";
+import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
+import type { Clock } from "./runtime/clock.ts";
+import { createEgress } from "./runtime/egress.ts";
+import { Engine } from "./runtime/engine.ts";
+import type { Log } from "./runtime/log.ts";
+import { Probe } from "./runtime/probe.ts";
+import type { Random } from "./runtime/random.ts";
+import type { ReconcileResult } from "./runtime/reconcile.ts";
+import { createSender } from "./runtime/sender.ts";
+import { loadMasterKeyFile, parseMasterKey } from "./storage/master-key.ts";
+import { openStore, type Store } from "./storage/store.ts";
+
+export interface AppOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** Reads the config file again. */
+  readonly reloadConfig: () => Promise<LoadedConfig>;
+  readonly version: { readonly version: string; readonly commit: string };
+}
+
+export type ReloadResult =
+  | {
+      readonly ok: true;
+      readonly changed: ReconcileResult /** Tables that only a restart applies. */;
+      readonly restartNeeded: readonly string[];
+    }
+  | { readonly ok: false; readonly errors: readonly ConfigIssue[] };
+
+export interface App {
+  /** Resolves when every listener is open and what is due is being sent. Throws StoreOpenError, ServerStartError. */
+  start(): Promise<{ readonly listeners: readonly { readonly role: string; readonly url: string }[] }>;
+  /** Applies the file as it is now, or changes nothing. */
+  reload(): Promise<ReloadResult>;
+  /** Refuses new requests, lets attempts in flight end for at most `limitMs`, writes everything, closes the store. */
+  stop(options: { readonly limitMs: number }): Promise<void>;
+  /** Gives up what is in flight; it is sent again after the next start. */
+  abort(): void;
+}
+
+/** The last answers of requests that waited for a commit. */
+const HTTP_STOP_MS = 2_000;
+
+export function createApp(options: AppOptions): App {
+  return new PosternApp(options);
+}
+
+class PosternApp implements App {
+  readonly #options: AppOptions;
+  #config: Config;
+  #store: Store | null = null;
+  #engine: Engine | null = null;
+  #server: HttpServer | null = null;
+
+  constructor(options: AppOptions) {
+    this.#options = options;
+    this.#config = options.config;
+  }
+
+  async start(): Promise<{ listeners: readonly { role: string; url: string }[] }> {
+    const { config, clock, log, version } = this.#options;
+    log.info("server.starting", { version: version.version, config: summarizeConfig(config) });
+    const probe = new Probe();
+    const store = this.#openStore(probe);
+    this.#store = store;
+    const engine = this.#createEngine(store, probe);
+    this.#engine = engine;
+    await engine.reconcile(toDeclarations(config));
+    const server = createHttpServer({
+      listeners: listenersOf(config),
+      doors: createDoors({
+        config,
+        store,
+        engine,
+        clock,
+        log,
+        version,
+        reload: () => this.reload(),
+      }),
+      trustedProxies: config.server.trustedProxies,
+      readTimeoutMs: config.server.readTimeoutMs,
+      clock,
+      log,
+      nextId: engine.nextId,
+    });
+    this.#server = server;
+    const listeners = server.start();
+    await engine.start();
+    log.info("server.ready", { listeners: listeners.map((listener) => listener.url) });
+    return { listeners };
+  }
+
+  async reload(): Promise<ReloadResult> {
+    const { reloadConfig, log } = this.#options;
+    const loaded = await reloadConfig();
+    if (!loaded.ok) return { ok: false, errors: loaded.errors };
+    if (!this.#engine) throw new AppError("shutting_down", "the server is not running");
+    try {
+      const changed = await this.#engine.reconcile(toDeclarations(loaded.config));
+      const restartNeeded = restartNeededFor(this.#options.config, loaded.config);
+      this.#config = loaded.config;
+      log.info("config.applied", { ...changed, restartNeeded });
+      return { ok: true, changed, restartNeeded };
+    } catch (error) {
+      if (error instanceof AppError && error.code === "conflict") {
+        return { ok: false, errors: [wholeFileIssue(error.message)] };
+      }
+      throw error;
+    }
+  }
+
+  async stop({ limitMs }: { limitMs: number }): Promise<void> {
+    const { log } = this.#options;
+    // Requests first: what they were promised has to be committed before the store closes.
+    const requests = this.#server?.stop(Math.min(limitMs, HTTP_STOP_MS));
+    await this.#engine?.stop(limitMs);
+    await requests;
+    await this.#store?.close();
+    log.info("server.stopped");
+    log.flush();
+  }
+
+  abort(): void {
+    this.#engine?.dispatcher.abort();
+  }
+
+  #openStore(probe: Probe): Store {
+    const { clock, random, log, version } = this.#options;
+    const { path, durability, masterKey } = this.#config.store;
+    mkdirSync(dirname(path), { recursive: true });
+    return openStore({
+      path,
+      durability,
+      masterKey: this.#masterKey(masterKey),
+      clock,
+      randomBytes: (length) => random.bytes(length),
+      version: version.version,
+      onHealth: ({ isHealthy, reason }) => {
+        if (isHealthy) log.info("store.recovered");
+        else log.error("store.failing", { reason });
+        probe.signal("store.health", { isHealthy });
+      },
+    });
+  }
+
+  #masterKey(source: Config["store"]["masterKey"]): Uint8Array {
+    if (source.kind === "text") {
+      const key = parseMasterKey(source.text);
+      if (!key) throw new Error("the configuration let a bad master key pass");
+      return key;
+    }
+    const { random, log } = this.#options;
+    const { key, warning } = loadMasterKeyFile(source.path, (length) => random.bytes(length));
+    if (warning !== null) log.warn("master_key.exposed", { warning });
+    return key;
+  }
+
+  #createEngine(store: Store, probe: Probe): Engine {
+    const { clock, random, log } = this.#options;
+    const { egress, store: settings } = this.#config;
+    const { retention } = settings;
+    return new Engine({
+      store,
+      sender: createSender({ clock, egress: createEgress({ allowPrivate: egress.allowPrivate, clock }) }),
+      clock,
+      random,
+      log,
+      probe,
+      profiles: createProfiles([NATIVE_PROFILE]),
+      inFlightMax: egress.maxInFlight,
+      keepMs: {
+        delivered: retention.deliveredMs,
+        dead: retention.deadMs,
+        events: retention.eventsMs,
+        rejections: retention.rejectionsMs,
+      },
+      diskBytesMax: settings.maxDiskBytes,
+    });
+  }
+}
+
+function listenersOf({ server }: Config): ListenerOptions[] {
+  const { listen, ingestListen, metricsListen } = server;
+  const listeners: ListenerOptions[] = [{ ...listen, role: "main" }];
+  if (ingestListen !== null) listeners.push({ ...ingestListen, role: "ingest" });
+  if (metricsListen !== null) listeners.push({ ...metricsListen, role: "metrics" });
+  return listeners;
+}
+
+/** Returns the tables in which the running configuration and the new one differ and that are read only at start. */
+function restartNeededFor(running: Config, next: Config): string[] {
+  return (["server", "store", "egress", "log", "dev"] as const).filter(
+    (table) => JSON.stringify(running[table]) !== JSON.stringify(next[table]),
+  );
+}
+
+function wholeFileIssue(message: string): ConfigIssue {
+  return { line: 0, column: 0, key: "", given: null, expected: null, message };
+}

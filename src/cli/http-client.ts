@@ -1,0 +1,118 @@
+/**
+ * The way from a command to a running server: one request, JSON both ways. The server and the key come from
+ * the options, else from the environment, else from the configuration file.
+ */
+import type { Command } from "commander";
+import { localUrl, readSettings, requireSettings } from "./settings.ts";
+import { CommandError, reasonOf } from "./terminal.ts";
+
+export interface ServerOptions {
+  readonly config: string;
+  readonly server?: string;
+  readonly key?: string;
+}
+
+export interface ApiAnswer {
+  readonly status: number;
+  /** Null when the answer is not JSON. */
+  readonly body: unknown;
+}
+
+export interface ApiClient {
+  readonly server: string;
+  /** Throws a CommandError when the server cannot be reached or refuses the request. */
+  request(method: string, path: string, body?: unknown): Promise<ApiAnswer>;
+}
+
+/** Long enough for the slowest verb, short enough that a hanging server does not look like a slow one. */
+const TIMEOUT_MS = 30_000;
+
+/** Adds the options of every command that talks to a server. */
+export function addServerOptions(command: Command): Command {
+  return command
+    .option("--server <url>", "where the server is (default: server.listen of the config)")
+    .option("--key <key>", "API key (default: POSTERN_API_KEY, else the config's first admin key)");
+}
+
+export function createApiClient(options: ServerOptions): ApiClient {
+  const server = (options.server ?? localUrl(requireSettings(options.config).server.listen)).replace(
+    /\/+$/,
+    "",
+  );
+  if (!URL.canParse(server)) throw new CommandError(`--server ${server} is not a URL`);
+  const key = options.key ?? process.env.POSTERN_API_KEY ?? configuredKey(options.config);
+  return {
+    server,
+    async request(method, path, body) {
+      const answer = await call(`${server}${path}`, { method, key, body });
+      if (answer.status < 400) return answer;
+      throw new CommandError(
+        `${server} refused ${method} ${path}: ${answer.status}${complaintOf(answer.body)}`,
+      );
+    },
+  };
+}
+
+/** Returns whether a Postern answers there. Never throws. */
+export async function isPosternAt(url: string): Promise<boolean> {
+  try {
+    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(2_000), redirect: "manual" });
+    await answer.body?.cancel();
+    return answer.ok && answer.headers.has("x-request-id");
+  } catch {
+    return false;
+  }
+}
+
+interface Call {
+  readonly method: string;
+  readonly key: string | null;
+  readonly body: unknown;
+}
+
+async function call(url: string, { method, key, body }: Call): Promise<ApiAnswer> {
+  const headers = new Headers({ accept: "application/json" });
+  if (key !== null) headers.set("authorization", `Bearer ${key}`);
+  if (body !== undefined) headers.set("content-type", "application/json");
+  const init: RequestInit = { method, headers, redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) };
+  try {
+    const response = await fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    return { status: response.status, body: parseJson(await response.text()) };
+  } catch (error) {
+    throw new CommandError(`cannot reach ${new URL(url).origin} (${causeOf(error)}); is the server running?`);
+  }
+}
+
+/** The system's code says more than the sentence that Bun adds to it. */
+function causeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : reasonOf(error);
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+/** Returns ": message" of a native error envelope, and the details below it when there are any. */
+function complaintOf(body: unknown): string {
+  if (typeof body !== "object" || body === null || !("error" in body)) return "";
+  const { error } = body;
+  if (typeof error !== "object" || error === null || !("message" in error)) return "";
+  const details = "details" in error && error.details != null ? `\n${showDetails(error.details)}` : "";
+  return `: ${error.message}${details}`;
+}
+
+function showDetails(details: unknown): string {
+  if (!Array.isArray(details)) return JSON.stringify(details, null, 2);
+  return details.map((detail) => (typeof detail === "string" ? detail : JSON.stringify(detail))).join("\n");
+}
+
+function configuredKey(path: string): string | null {
+  const loaded = readSettings(path);
+  if (!loaded.ok) return null;
+  const keys = loaded.config.projects.flatMap(({ apiKeys }) => apiKeys);
+  return keys.find(({ scope }) => scope === "admin")?.key ?? null;
+}

@@ -1,0 +1,44 @@
+/** The command line: which commands there are, and what a wrong call looks like. */
+import { Command, CommanderError } from "commander";
+import { addBenchCommand } from "./bench.ts";
+import { addCheckCommand } from "./check.ts";
+import { addDoctorCommand } from "./doctor.ts";
+import { addInitCommand } from "./init.ts";
+import { addReloadCommand } from "./reload.ts";
+import { addServeCommand } from "./serve.ts";
+import { EXIT, printError, reasonOf } from "./terminal.ts";
+import { addVersionCommand } from "./version.ts";
+
+function createProgram(): Command {
+  const program = new Command("postern")
+    .description("Receives webhooks and sends them: verified, stored, signed, retried.")
+    .showHelpAfterError("(add --help for the options)")
+    .showSuggestionAfterError()
+    // Also stops commander from ending the process, which would cut off what is still being written.
+    .exitOverride();
+  addServeCommand(program);
+  addCheckCommand(program);
+  addDoctorCommand(program);
+  addInitCommand(program);
+  addReloadCommand(program);
+  addVersionCommand(program);
+  addBenchCommand(program);
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  return program;
+}
+
+/**
+ * Runs one command and sets the exit code: 0 it worked, 1 it failed, 2 it was called wrongly. Never rejects.
+ */
+export async function runCommandLine(args: readonly string[]): Promise<void> {
+  try {
+    await createProgram().parseAsync(args, { from: "user" });
+  } catch (error) {
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    else {
+      // Nobody foresaw this one, so the stack is for whoever gets the report.
+      printError(error instanceof Error && error.stack ? error.stack : reasonOf(error));
+      process.exitCode = EXIT.failed;
+    }
+  }
+}

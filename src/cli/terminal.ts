@@ -1,0 +1,43 @@
+/** What commands write and how they end. Results go to stdout, complaints to stderr. */
+
+export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT];
+
+/** A failure that the user can act on: printed without a stack, then exit code 1. */
+export class CommandError extends Error {}
+
+export function print(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+export function printError(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+export function printJson(value: unknown): void {
+  print(JSON.stringify(value, null, 2));
+}
+
+/** Returns the text of whatever was thrown, without a stack. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/**
+ * Makes a commander action of what a command does: the result becomes the exit code. The process ends when
+ * nothing is left to do rather than at once, so that output to a slow pipe is complete.
+ */
+export function action<Args extends unknown[]>(
+  work: (...args: Args) => ExitCode | Promise<ExitCode>,
+): (...args: Args) => Promise<void> {
+  return async (...args) => {
+    try {
+      process.exitCode = await work(...args);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      printError(error.message);
+      process.exitCode = EXIT.failed;
+    }
+  };
+}

@@ -1,0 +1,257 @@
+/**
+ * What no single key can tell: references between tables, names used twice, keys that need one another, and
+ * settings that are allowed but risky. Works on what could be decoded, so that these findings come together
+ * with the others.
+ */
+
+import { type Sparse, suggest } from "./decode.ts";
+import { isPresent, locate, type TableNode } from "./document.ts";
+import type { Finding, IssueList, KeyPath } from "./issue.ts";
+import type { Declared } from "./schema.ts";
+import { isLoopback, type ListenAddress } from "./values.ts";
+
+/** In the shipped config.toml, so that the first start needs no preparation; worthless as a secret. */
+const DEVELOPMENT_KEY = "dev-key-change-me";
+const API_KEY_CHARS_ADVISED = 16;
+
+export interface Checking {
+  readonly root: TableNode;
+  readonly errors: IssueList;
+  readonly warnings: IssueList;
+}
+
+type Drafts = Sparse<Declared>;
+type SourceDraft = NonNullable<NonNullable<Drafts["source"]>[number]>;
+type EndpointDraft = NonNullable<NonNullable<Drafts["endpoint"]>[number]>;
+
+/** Adds every cross-key error and every warning to the lists of `context`. */
+export function checkDeclared(declared: Drafts, context: Checking): void {
+  checkListeners(declared, context);
+  checkProjects(declared, context);
+  checkApiKeys(declared, context);
+  checkNames(declared, context);
+  for (const [index, source] of (declared.source ?? []).entries()) {
+    if (source) checkSource(source, { declared, path: ["source", index], context });
+  }
+  for (const [index, endpoint] of (declared.endpoint ?? []).entries()) {
+    if (endpoint) checkEndpoint(endpoint, ["endpoint", index], context);
+  }
+  if (declared.store?.durability === "relaxed") {
+    warn(
+      context,
+      ["store", "durability"],
+      "can lose events that were already acknowledged when the machine fails",
+    );
+  }
+}
+
+function fail({ root, errors }: Checking, path: KeyPath, finding: Finding): void {
+  errors.add(path, locate(root, path), finding);
+}
+
+function warn({ root, warnings }: Checking, path: KeyPath, message: string): void {
+  warnings.add(path, locate(root, path), { message });
+}
+
+const LISTEN_KEYS = ["listen", "ingest_listen", "metrics_listen"] as const;
+
+/** Returns the listeners that are declared and readable, each with its key. */
+function listenersOf(declared: Drafts): [string, ListenAddress][] {
+  const found: [string, ListenAddress][] = [];
+  for (const key of LISTEN_KEYS) {
+    const { hostname, port } = declared.server?.[key] ?? {};
+    if (hostname !== undefined && port !== undefined) found.push([key, { hostname, port }]);
+  }
+  return found;
+}
+
+const isWildcard = (hostname: string) => hostname === "0.0.0.0" || hostname === "::";
+
+function checkListeners(declared: Drafts, context: Checking): void {
+  const listeners = listenersOf(declared);
+  for (const [index, [key, { hostname, port }]] of listeners.entries()) {
+    const path = ["server", key];
+    const rival = listeners.slice(0, index).find(([, other]) => {
+      const overlaps = other.hostname === hostname || isWildcard(other.hostname) || isWildcard(hostname);
+      return port !== 0 && other.port === port && overlaps;
+    });
+    if (rival) {
+      const [expected, message] = ["a port of its own", `uses port ${port} like server.${rival[0]}`];
+      fail(context, path, { given: String(port), expected, message: `${message}, expected ${expected}` });
+    }
+    if (isLoopback(hostname)) continue;
+    const apiUrl = declared.server?.api_url ?? "";
+    if (key === "listen" && !apiUrl.startsWith("https://")) {
+      warn(
+        context,
+        path,
+        "is reachable from other machines, and API keys travel unencrypted unless a proxy adds TLS",
+      );
+    }
+    if (key === "metrics_listen") warn(context, path, "serves metrics without a key to other machines");
+    if (key === "listen" && declared.dev?.echo) {
+      warn(
+        context,
+        ["dev", "echo"],
+        "is meant for trying out, and the server is reachable from other machines",
+      );
+    }
+  }
+}
+
+function projectIds(declared: Drafts): string[] {
+  return ["default", ...(declared.project ?? []).flatMap((project) => project?.id ?? [])];
+}
+
+function checkProjects(declared: Drafts, context: Checking): void {
+  const known = projectIds(declared);
+  for (const kind of ["source", "endpoint"] as const) {
+    for (const [index, item] of (declared[kind] ?? []).entries()) {
+      if (item?.project === undefined || known.includes(item.project)) continue;
+      failUnknown(context, [kind, index, "project"], { given: item.project, known, what: "project" });
+    }
+  }
+}
+
+function failUnknown(
+  context: Checking,
+  path: KeyPath,
+  { given, known, what }: { given: string; known: readonly string[]; what: string },
+): void {
+  const guess = suggest(given, known);
+  const expected = `the name of a declared ${what}`;
+  const hint = guess === null ? `expected ${expected}` : `did you mean ${guess}?`;
+  const message = `there is no ${what} ${JSON.stringify(given)}, ${hint}`;
+  fail(context, path, { given: JSON.stringify(given), expected, message });
+}
+
+function checkApiKeys(declared: Drafts, context: Checking): void {
+  const isPrivate = listenersOf(declared).every(([, { hostname }]) => isLoopback(hostname));
+  const seen = new Set<string>();
+  for (const [index, project] of (declared.project ?? []).entries()) {
+    for (const [place, item] of (project?.api_keys ?? []).entries()) {
+      const path: KeyPath = ["project", index, "api_keys", place];
+      const key = typeof item === "string" ? item : (item?.key ?? item?.file);
+      if (key === undefined) continue;
+      if (seen.has(key)) {
+        const message = "repeats an API key; each key belongs to one project once";
+        fail(context, path, { given: "(secret)", expected: "a key of its own", message });
+      }
+      seen.add(key);
+      checkApiKey(key, { path, isPrivate, context });
+    }
+  }
+  if (seen.size === 0 && !context.errors.isEmpty) return;
+  if (seen.size === 0) warn(context, ["project"], "declares no API key, so nobody can use the API");
+}
+
+function checkApiKey(key: string, place: { path: KeyPath; isPrivate: boolean; context: Checking }): void {
+  const { path, isPrivate, context } = place;
+  if (key === DEVELOPMENT_KEY && !isPrivate) {
+    const expected = "a key of your own, because a listener is not on the loopback interface";
+    fail(context, path, {
+      given: "(secret)",
+      expected,
+      message: `is the development key, expected ${expected}`,
+    });
+  } else if (key === DEVELOPMENT_KEY) {
+    warn(context, path, "is the development key, which everybody knows; fine on this machine only");
+  } else if (key.length < API_KEY_CHARS_ADVISED) {
+    warn(context, path, `is shorter than ${API_KEY_CHARS_ADVISED} characters and may be guessed`);
+  }
+}
+
+/**
+ * Source names are global because /in/<name> has no project; endpoint names only have to differ inside
+ * theirs.
+ */
+function checkNames(declared: Drafts, context: Checking): void {
+  const groups: [string, string, (string | undefined)[]][] = [
+    ["project", "id", (declared.project ?? []).map((project) => project?.id)],
+    ["source", "name", (declared.source ?? []).map((source) => source?.name)],
+    ["endpoint", "name", (declared.endpoint ?? []).map(qualifiedName)],
+  ];
+  for (const [kind, key, names] of groups) {
+    for (const [index, name] of names.entries()) {
+      const first = names.indexOf(name);
+      if (name === undefined || first === index) continue;
+      const line = locate(context.root, [kind, first, key]).line;
+      const given = JSON.stringify(name.slice(name.indexOf("/") + 1));
+      const [expected, message] = [`another ${key}`, `repeats ${given}, already used on line ${line}`];
+      fail(context, [kind, index, key], { given, expected, message });
+    }
+  }
+}
+
+function qualifiedName(endpoint: EndpointDraft | undefined): string | undefined {
+  const { project, name } = endpoint ?? {};
+  return project === undefined || name === undefined ? undefined : `${project}/${name}`;
+}
+
+interface SourcePlace {
+  readonly declared: Drafts;
+  readonly path: KeyPath;
+  readonly context: Checking;
+}
+
+function checkSource(source: SourceDraft, { declared, path, context }: SourcePlace): void {
+  checkVerify(source, path, context);
+  // An unreadable project was reported; which endpoints belong to it cannot be told.
+  if (source.project === undefined) return;
+  const endpoints = (declared.endpoint ?? []).filter((endpoint) => endpoint?.project === source.project);
+  const known = endpoints.flatMap((endpoint) => endpoint?.name ?? []);
+  for (const [index, given] of (source.to ?? []).entries()) {
+    if (given === undefined) continue;
+    const here = [...path, "to", index];
+    if (!known.includes(given)) failUnknown(context, here, { given, known, what: "endpoint" });
+    else if (source.to?.indexOf(given) !== index) {
+      const [expected, message] = ["each endpoint once", `repeats ${JSON.stringify(given)}`];
+      fail(context, here, { given: JSON.stringify(given), expected, message });
+    }
+  }
+  if (source.to?.length === 0) warn(context, path, "has no `to`: its events are stored and go nowhere");
+}
+
+function checkVerify({ verify }: SourceDraft, path: KeyPath, context: Checking): void {
+  const isList = Array.isArray(verify);
+  const rules = isList ? verify : [verify];
+  for (const [index, rule] of rules.entries()) {
+    const here = isList ? [...path, "verify", index] : [...path, "verify"];
+    if (rule?.scheme === "none" && rules.length > 1) {
+      const [expected, message] = ["it to stand alone", 'scheme "none" cannot stand beside other rules'];
+      fail(context, here, { given: '"none"', expected, message });
+    } else if (rule?.scheme === "none") warn(context, here, "accepts requests from anybody, unverified");
+    else if (rule?.scheme === "hmac") checkHmac(rule, here, context);
+  }
+}
+
+interface HmacDraft {
+  template?: string | undefined;
+  timestamp_header?: string | undefined;
+  id_header?: string | undefined;
+}
+
+function checkHmac(rule: HmacDraft, path: KeyPath, context: Checking): void {
+  const { template = "{body}" } = rule;
+  const pairs = [
+    ["{timestamp}", "timestamp_header", rule.timestamp_header],
+    ["{id}", "id_header", rule.id_header],
+  ] as const;
+  for (const [placeholder, key, header] of pairs) {
+    // A header that is present but wrong was reported already.
+    const isDeclared = header !== undefined || isPresent(context.root, [...path, key]);
+    if (template.includes(placeholder) && !isDeclared) {
+      fail(context, [...path, key], { expected: `a header name, because template uses ${placeholder}` });
+    } else if (!template.includes(placeholder) && header !== undefined) {
+      warn(context, [...path, key], `is not covered by the signature, because template lacks ${placeholder}`);
+    }
+  }
+  if (rule.timestamp_header === undefined && isPresent(context.root, [...path, "tolerance"])) {
+    fail(context, [...path, "timestamp_header"], { expected: "a header name, because tolerance is set" });
+  }
+}
+
+function checkEndpoint({ url }: EndpointDraft, path: KeyPath, context: Checking): void {
+  if (url === undefined || !url.startsWith("http://") || isLoopback(new URL(url).hostname)) return;
+  warn(context, [...path, "url"], "sends events unencrypted to another machine");
+}

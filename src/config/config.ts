@@ -1,0 +1,177 @@
+/**
+ * The configuration as the program sees it: frozen, every default filled in, texts already read. Durations
+ * are milliseconds, sizes bytes, instants epoch milliseconds; what may be absent is null, except in the
+ * rules for signatures: those are the options of the schemes in domain/signature, where absent keys are
+ * left out.
+ */
+
+import type { ApiKeyScope, Durability, LogConfig } from "./schema.ts";
+import type { ListenAddress, Selector } from "./values.ts";
+
+export type { ApiKeyScope, Durability, ListenAddress, LogConfig, Selector };
+
+export interface Config {
+  /** The absolute path of the file that this was read from. */
+  readonly path: string;
+  readonly server: ServerConfig;
+  readonly store: StoreConfig;
+  readonly egress: EgressConfig;
+  readonly log: LogConfig;
+  readonly dev: { /** Serve the echo receiver at /_/echo. */ readonly echo: boolean };
+  /** In the order of the file; "default" is there even when the file does not name it. */
+  readonly projects: readonly ProjectConfig[];
+  readonly sources: readonly SourceConfig[];
+  readonly endpoints: readonly EndpointConfig[];
+}
+
+export interface ServerConfig {
+  readonly listen: ListenAddress;
+  readonly ingestListen: ListenAddress | null;
+  readonly metricsListen: ListenAddress | null;
+  /** Without a trailing slash, like apiUrl; both follow `listen` when the file is silent. */
+  readonly publicUrl: string;
+  readonly apiUrl: string;
+  /** CIDR ranges. */
+  readonly trustedProxies: readonly string[];
+  readonly maxBodyBytes: number;
+  /** How long a client may take to send its request. */
+  readonly readTimeoutMs: number;
+  /** How long a stop waits for attempts in flight. */
+  readonly drainTimeoutMs: number;
+}
+
+export interface StoreConfig {
+  /** Absolute. */
+  readonly path: string;
+  readonly durability: Durability;
+  readonly masterKey: MasterKeyConfig;
+  readonly retention: RetentionConfig;
+  readonly maxDiskBytes: number;
+}
+
+/**
+ * `text` is 64 hexadecimal digits or base64 of 32 bytes. The file may not exist yet: the store creates it.
+ */
+export type MasterKeyConfig =
+  | { readonly kind: "text"; readonly text: string }
+  | { readonly kind: "file"; readonly path: string };
+
+export interface RetentionConfig {
+  readonly eventsMs: number;
+  readonly deliveredMs: number;
+  readonly deadMs: number;
+  readonly rejectionsMs: number;
+}
+
+export interface EgressConfig {
+  /** What contains a slash is a CIDR range, the rest are host names in lower case. */
+  readonly allowPrivate: readonly string[];
+  readonly timeoutMs: number;
+  readonly maxInFlight: number;
+  readonly proxy: string | null;
+}
+
+export interface Secret {
+  readonly value: string;
+  /** Epoch milliseconds from which on it is no longer valid; absent: never. */
+  readonly until?: number;
+}
+
+/** The first signs, all are valid. Never empty. */
+export type Secrets = readonly Secret[];
+
+export interface ApiKeyConfig {
+  readonly key: string;
+  readonly label: string | null;
+  readonly scope: ApiKeyScope;
+}
+
+export interface ProjectConfig {
+  readonly id: string;
+  readonly apiKeys: readonly ApiKeyConfig[];
+}
+
+export type VerifyConfig =
+  | { readonly scheme: "none" }
+  | {
+      readonly scheme: "token";
+      /** Exactly one of `header` and `query` is set. */
+      readonly header?: string;
+      readonly query?: string;
+      readonly secrets: Secrets;
+    }
+  | { readonly scheme: "basic"; readonly username: string /** Passwords. */; readonly secrets: Secrets }
+  | HmacVerifyConfig
+  | { readonly scheme: "standard"; readonly secrets: Secrets; readonly toleranceMs: number }
+  | { readonly scheme: "stripe"; readonly secrets: Secrets; readonly toleranceMs: number }
+  | { readonly scheme: "github"; readonly secrets: Secrets };
+
+export interface HmacVerifyConfig {
+  readonly scheme: "hmac";
+  readonly header: string;
+  readonly algorithm: "sha1" | "sha256" | "sha512";
+  readonly encoding: "hex" | "base64" | "base64url";
+  /** What stands before the signature in the header, such as "sha256=". */
+  readonly prefix: string;
+  /** The signed text, with {body} and optionally {timestamp} and {id}. */
+  readonly template: string;
+  readonly timestampHeader?: string;
+  readonly idHeader?: string;
+  /** Present together with timestampHeader. */
+  readonly toleranceMs?: number;
+  readonly secrets: Secrets;
+}
+
+export interface DedupeConfig {
+  /** Tried in order, the first whose parts are all present wins; several parts are joined. */
+  readonly selectors: readonly (readonly Selector[])[];
+  readonly windowMs: number;
+}
+
+export interface SourceConfig {
+  readonly project: string;
+  readonly name: string;
+  /** All must pass. Never empty. */
+  readonly verify: readonly VerifyConfig[];
+  readonly dedupe: DedupeConfig | null;
+  readonly eventType: Selector | null;
+  readonly respondStatus: number;
+  /** Names of endpoints in the same project. */
+  readonly to: readonly string[];
+  readonly methods: readonly string[];
+  readonly maxBodyBytes: number;
+}
+
+export interface SignConfig {
+  readonly scheme: "standard";
+  readonly secrets: Secrets;
+}
+
+/** `fixed` of the file is an exponential of factor 1, `delays` is a ladder. */
+export type RetryConfig =
+  | { readonly kind: "standard" }
+  | { readonly kind: "ladder"; readonly delaysMs: readonly number[]; readonly jitter: number }
+  | {
+      readonly kind: "exponential";
+      readonly delayMs: number;
+      readonly factor: number;
+      readonly delayMaxMs: number;
+      /** The first attempt included. */
+      readonly attemptsMax: number;
+      readonly ageMaxMs: number | null;
+      readonly jitter: number;
+    };
+
+export interface EndpointConfig {
+  readonly project: string;
+  readonly name: string;
+  readonly url: string;
+  readonly sign: readonly SignConfig[];
+  readonly headers: Readonly<Record<string, string>>;
+  readonly retry: RetryConfig;
+  readonly concurrency: number;
+  readonly rate: { readonly perSecond: number; readonly burst: number } | null;
+  readonly timeoutMs: number;
+  /** `failures` 0 switches it off. */
+  readonly breaker: { readonly failures: number; readonly recoveryMs: number };
+}

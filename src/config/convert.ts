@@ -1,0 +1,218 @@
+/** The one place where the file's words (snake_case, shorthands) become the program's (Config). Pure. */
+
+import type {
+  ApiKeyConfig,
+  Config,
+  EndpointConfig,
+  ListenAddress,
+  ProjectConfig,
+  RetryConfig,
+  Secret,
+  ServerConfig,
+  SourceConfig,
+  StoreConfig,
+  VerifyConfig,
+} from "./config.ts";
+import type { Declared, DeclaredRetry, DeclaredSecret, DeclaredVerify } from "./schema.ts";
+
+type DeclaredSource = Declared["source"][number];
+type DeclaredEndpoint = Declared["endpoint"][number];
+type DeclaredProject = Declared["project"][number];
+
+/** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
+export function toConfig(declared: Declared, path: string): Config {
+  const { egress, dev, log } = declared;
+  const projects = declared.project.map(toProject);
+  const hasDefault = projects.some(({ id }) => id === "default");
+  return freezeDeep({
+    path,
+    server: toServer(declared.server),
+    store: toStore(declared.store),
+    egress: {
+      allowPrivate: egress.allow_private,
+      timeoutMs: egress.timeout,
+      maxInFlight: egress.max_in_flight,
+      proxy: egress.proxy === "" ? null : egress.proxy,
+    },
+    log,
+    dev,
+    projects: hasDefault ? projects : [{ id: "default", apiKeys: [] }, ...projects],
+    sources: declared.source.map((source) => toSource(source, declared.server.max_body)),
+    endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, egress.timeout)),
+  });
+}
+
+function toServer(server: Declared["server"]): ServerConfig {
+  const ownUrl = urlOf(server.listen);
+  return {
+    listen: server.listen,
+    ingestListen: server.ingest_listen ?? null,
+    metricsListen: server.metrics_listen ?? null,
+    publicUrl: server.public_url ?? ownUrl,
+    apiUrl: server.api_url ?? ownUrl,
+    trustedProxies: server.trusted_proxies,
+    maxBodyBytes: server.max_body,
+    readTimeoutMs: server.read_timeout,
+    drainTimeoutMs: server.drain_timeout,
+  };
+}
+
+/** Nobody can call a wildcard address, so a listener on one is named by its loopback address. */
+function urlOf({ hostname, port }: ListenAddress): string {
+  if (hostname === "0.0.0.0") return `http://127.0.0.1:${port}`;
+  if (hostname === "::") return `http://[::1]:${port}`;
+  return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
+}
+
+function toStore({ path, durability, master_key, retention, max_disk }: Declared["store"]): StoreConfig {
+  return {
+    path,
+    durability,
+    masterKey:
+      typeof master_key === "string"
+        ? { kind: "text", text: master_key }
+        : { kind: "file", path: master_key.file },
+    retention: {
+      eventsMs: retention.events,
+      deliveredMs: retention.delivered,
+      deadMs: retention.dead,
+      rejectionsMs: retention.rejections,
+    },
+    maxDiskBytes: max_disk,
+  };
+}
+
+function toProject({ id, api_keys }: DeclaredProject): ProjectConfig {
+  return { id, apiKeys: api_keys.map(toApiKey) };
+}
+
+function toApiKey(declared: DeclaredProject["api_keys"][number]): ApiKeyConfig {
+  if (typeof declared === "string") return { key: declared, label: null, scope: "admin" };
+  return { key: declared.key ?? declared.file ?? "", label: declared.label ?? null, scope: declared.scope };
+}
+
+function toSecret(declared: DeclaredSecret): Secret {
+  if (typeof declared === "string") return { value: declared };
+  const { value, file = "", until } = declared;
+  return { value: value ?? file, ...(until === undefined ? {} : { until }) };
+}
+
+interface SecretKeys {
+  readonly secret?: DeclaredSecret;
+  readonly password?: DeclaredSecret;
+  readonly secrets?: readonly DeclaredSecret[];
+}
+
+/** Exactly one of the three is present, the decoder saw to that. */
+function secretsOf({ secret, password, secrets }: SecretKeys): readonly Secret[] {
+  const single = secret ?? password;
+  return (secrets ?? (single === undefined ? [] : [single])).map(toSecret);
+}
+
+function toVerify(rule: DeclaredVerify): VerifyConfig {
+  switch (rule.scheme) {
+    case "none":
+      return { scheme: "none" };
+    case "token": {
+      const { scheme, header, query } = rule;
+      const secrets = secretsOf(rule);
+      return header === undefined ? { scheme, query: query ?? "", secrets } : { scheme, header, secrets };
+    }
+    case "basic":
+      return { scheme: "basic", username: rule.username, secrets: secretsOf(rule) };
+    case "hmac":
+      return toHmac(rule);
+    case "standard":
+    case "stripe":
+      return { scheme: rule.scheme, secrets: secretsOf(rule), toleranceMs: rule.tolerance };
+    case "github":
+      return { scheme: "github", secrets: secretsOf(rule) };
+  }
+}
+
+function toHmac(rule: Extract<DeclaredVerify, { scheme: "hmac" }>): VerifyConfig {
+  const { scheme, header, algorithm, encoding, prefix, template } = rule;
+  const { timestamp_header: timestampHeader, id_header: idHeader, tolerance: toleranceMs } = rule;
+  return {
+    scheme,
+    header,
+    algorithm,
+    encoding,
+    prefix,
+    template,
+    ...(timestampHeader === undefined ? {} : { timestampHeader, toleranceMs }),
+    ...(idHeader === undefined ? {} : { idHeader }),
+    secrets: secretsOf(rule),
+  };
+}
+
+function toSource(source: DeclaredSource, serverMaxBodyBytes: number): SourceConfig {
+  const { project, name, verify, dedupe, event_type, respond, to, methods, max_body } = source;
+  return {
+    project,
+    name,
+    verify: (Array.isArray(verify) ? verify : [verify]).map(toVerify),
+    dedupe: dedupe
+      ? { selectors: dedupe.by.map((part) => (Array.isArray(part) ? part : [part])), windowMs: dedupe.window }
+      : null,
+    eventType: event_type ?? null,
+    respondStatus: respond.status,
+    to,
+    methods,
+    maxBodyBytes: max_body ?? serverMaxBodyBytes,
+  };
+}
+
+function toRetry(rule: DeclaredRetry): RetryConfig {
+  if ("delays" in rule) return { kind: "ladder", delaysMs: rule.delays, jitter: 0 };
+  switch (rule.policy) {
+    case "standard":
+      return { kind: "standard" };
+    case "fixed": {
+      const { delay: delayMs, max_attempts: attemptsMax } = rule;
+      return {
+        kind: "exponential",
+        delayMs,
+        factor: 1,
+        delayMaxMs: delayMs,
+        attemptsMax,
+        ageMaxMs: null,
+        jitter: 0,
+      };
+    }
+    case "exponential":
+      return {
+        kind: "exponential",
+        delayMs: rule.delay,
+        factor: rule.factor,
+        delayMaxMs: rule.max_delay,
+        attemptsMax: rule.max_attempts,
+        ageMaxMs: rule.max_age ?? null,
+        jitter: rule.jitter,
+      };
+  }
+}
+
+function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): EndpointConfig {
+  const { project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker } = endpoint;
+  return {
+    project,
+    name,
+    url,
+    sign: sign.map((rule) => ({ scheme: rule.scheme, secrets: secretsOf(rule) })),
+    headers,
+    retry: toRetry(retry),
+    concurrency,
+    rate: rate ? { perSecond: rate.per_second, burst: rate.burst ?? Math.ceil(rate.per_second) } : null,
+    timeoutMs: timeout ?? egressTimeoutMs,
+    breaker: { failures: breaker.failures, recoveryMs: breaker.recovery },
+  };
+}
+
+function freezeDeep<T>(value: T): T {
+  if (typeof value === "object" && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const part of Object.values(value)) freezeDeep(part);
+  }
+  return value;
+}

@@ -1,0 +1,67 @@
+/**
+ * From file and environment to a frozen Config, or to the list of everything that is wrong with it. The
+ * steps: parse the text, fill in environment references, decode by the schema (which also reads secret
+ * files), check across keys, convert. Only a syntax error stops before the end.
+ */
+
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { checkDeclared } from "./checks.ts";
+import type { Config } from "./config.ts";
+import { toConfig } from "./convert.ts";
+import { decode, type Sparse, unreadableReason } from "./decode.ts";
+import { type Environment, interpolate, parseDocument } from "./document.ts";
+import { type ConfigIssue, IssueList } from "./issue.ts";
+import { ConfigSchema, type Declared } from "./schema.ts";
+
+export type LoadedConfig =
+  | { readonly ok: true; readonly config: Config; readonly warnings: readonly ConfigIssue[] }
+  | {
+      readonly ok: false;
+      readonly errors: readonly ConfigIssue[];
+      readonly warnings: readonly ConfigIssue[];
+    };
+
+export interface ConfigInput {
+  readonly text: string;
+  /** Absolute; relative paths in the text are resolved against its folder. */
+  readonly path: string;
+  readonly env: Environment;
+  /** Returns the text of a file, or throws; called for `{ file = ... }` secrets only. */
+  readonly readFile: (path: string) => string;
+}
+
+/** Returns the configuration or every error in it. Pure but for `readFile`; never throws. */
+export function parseConfig({ text, path, env, readFile }: ConfigInput): LoadedConfig {
+  const errors = new IssueList();
+  const warnings = new IssueList();
+  const root = parseDocument(text, errors);
+  if (!root) return { ok: false, errors: errors.sorted(), warnings: [] };
+  interpolate(root, env, errors);
+  const resolvePath = (file: string) => resolve(dirname(path), file);
+  const declared = decode(ConfigSchema, root, [], { issues: errors, resolvePath, readFile });
+  checkDeclared(declared as Sparse<Declared>, { root, errors, warnings });
+  if (!errors.isEmpty) return { ok: false, errors: errors.sorted(), warnings: warnings.sorted() };
+  // Without an error nothing is missing from what the schema promises.
+  return { ok: true, config: toConfig(declared as Declared, path), warnings: warnings.sorted() };
+}
+
+/** Reads and parses the file at `path`; a file that cannot be read is an error like any other. */
+export function loadConfig({ path, env }: { path: string; env: Environment }): LoadedConfig {
+  const absolute = resolve(path);
+  let text: string;
+  try {
+    text = readText(absolute);
+  } catch (error) {
+    const issues = new IssueList();
+    issues.add([], WHOLE_FILE, { message: `cannot be read (${unreadableReason(error)})` });
+    return { ok: false, errors: issues.sorted(), warnings: [] };
+  }
+  return parseConfig({ text, path: absolute, env, readFile: readText });
+}
+
+const WHOLE_FILE = { line: 0, column: 0 };
+
+function readText(path: string): string {
+  return new TextDecoder("utf-8", { fatal: true }).decode(readFileSync(path));
+}

@@ -1,0 +1,67 @@
+/** What of a configuration the log may show: everything but secrets, and of those how many there are. */
+
+import { formatDuration } from "../domain/duration.ts";
+import type { Config, ListenAddress, SignConfig, VerifyConfig } from "./config.ts";
+
+function showListen(address: ListenAddress | null): string | null {
+  if (!address) return null;
+  return address.hostname.includes(":")
+    ? `[${address.hostname}]:${address.port}`
+    : `${address.hostname}:${address.port}`;
+}
+
+/** Proxy and endpoint URLs may hold credentials or path tokens, so only the origin is shown. */
+function showOrigin(url: string | null): string | null {
+  return url === null ? null : new URL(url).origin;
+}
+
+function countSecrets(rules: readonly (VerifyConfig | SignConfig)[]): number {
+  return rules.reduce((count, rule) => count + ("secrets" in rule ? rule.secrets.length : 0), 0);
+}
+
+/** Returns what the start log line says about the configuration; secrets appear only as numbers. */
+export function summarizeConfig(config: Config) {
+  const { server, store, egress, log, dev } = config;
+  return {
+    path: config.path,
+    server: {
+      listen: showListen(server.listen),
+      ingestListen: showListen(server.ingestListen),
+      metricsListen: showListen(server.metricsListen),
+      publicUrl: server.publicUrl,
+      apiUrl: server.apiUrl,
+      trustedProxies: server.trustedProxies,
+      maxBodyBytes: server.maxBodyBytes,
+    },
+    store: {
+      path: store.path,
+      durability: store.durability,
+      masterKey: store.masterKey.kind,
+      maxDiskBytes: store.maxDiskBytes,
+    },
+    egress: {
+      allowPrivate: egress.allowPrivate,
+      timeout: formatDuration(egress.timeoutMs),
+      maxInFlight: egress.maxInFlight,
+      proxy: showOrigin(egress.proxy),
+    },
+    log,
+    dev,
+    projects: config.projects.map(({ id, apiKeys }) => ({ id, apiKeyCount: apiKeys.length })),
+    sources: config.sources.map(({ project, name, verify, to }) => ({
+      project,
+      name,
+      verify: verify.map(({ scheme }) => scheme),
+      secretCount: countSecrets(verify),
+      to,
+    })),
+    endpoints: config.endpoints.map(({ project, name, url, sign, headers }) => ({
+      project,
+      name,
+      origin: showOrigin(url),
+      sign: sign.map(({ scheme }) => scheme),
+      secretCount: countSecrets(sign),
+      headerNames: Object.keys(headers),
+    })),
+  };
+}

@@ -1,0 +1,307 @@
+/**
+ * Every key of the configuration file, with its type and default, in the file's own words. The types of
+ * what comes out are derived with Static; config.ts holds the shape that the rest of the program sees and
+ * convert.ts leads there.
+ *
+ * Two annotations go beyond JSON Schema, and decode.ts reads both: `exactlyOne` lists keys of which one
+ * must stand, `expected` replaces the description that error messages would otherwise make of a type.
+ */
+
+import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import {
+  anyText,
+  baseUrl,
+  basicUsername,
+  cidr,
+  duration,
+  extraHeaderName,
+  filePath,
+  headerName,
+  headerValue,
+  hostOrCidr,
+  httpUrl,
+  instant,
+  listen,
+  name,
+  nonEmpty,
+  proxyUrl,
+  SECRET,
+  type SecretFormat,
+  secretFile,
+  secretText,
+  selector,
+  signatureTemplate,
+  size,
+} from "./values.ts";
+
+/** The request size at which the server itself gives up, before any of our own limits is asked. */
+const BODY_MAX = "16MiB";
+/** A bound for counts, so that a typing slip cannot exhaust memory. */
+const COUNT_MAX = 1_000_000;
+
+function oneOf<const T extends readonly string[]>(values: T, options: { default?: T[number] } = {}) {
+  return Type.Unsafe<T[number]>({ ...Type.Union(values.map((value) => Type.Literal(value))), ...options });
+}
+
+function count(fallback: number, minimum = 1) {
+  return Type.Integer({ minimum, maximum: COUNT_MAX, default: fallback });
+}
+
+/** A secret in place, or `{ value | file, until }`. */
+function secretOf(format: SecretFormat) {
+  const table = Type.Object(
+    {
+      value: Type.Optional(secretText(format)),
+      file: Type.Optional(secretFile(format)),
+      until: Type.Optional(instant()),
+    },
+    { exactlyOne: [["value", "file"]] },
+  );
+  return Type.Union([secretText(format), table]);
+}
+
+/** The keys of a table that holds secrets: the list, or its one-element shorthand. */
+function secretKeys(format: SecretFormat) {
+  return {
+    secret: Type.Optional(secretOf(format)),
+    secrets: Type.Optional(Type.Array(secretOf(format), { minItems: 1 })),
+  };
+}
+
+const ONE_SECRET = { exactlyOne: [["secret", "secrets"]] };
+const tolerance = () => duration({ default: "5m" });
+
+const Server = Type.Object(
+  {
+    listen: listen({ default: "127.0.0.1:8420" }),
+    ingest_listen: Type.Optional(listen()),
+    metrics_listen: Type.Optional(listen()),
+    public_url: Type.Optional(baseUrl()),
+    api_url: Type.Optional(baseUrl()),
+    trusted_proxies: Type.Array(cidr(), { default: ["127.0.0.1/32"] }),
+    max_body: size({ default: "1MiB", max: BODY_MAX }),
+    read_timeout: duration({ default: "10s" }),
+    drain_timeout: duration({ default: "10s", minMs: 0 }),
+  },
+  { default: {} },
+);
+
+const Retention = Type.Object(
+  {
+    events: duration({ default: "7d" }),
+    delivered: duration({ default: "7d" }),
+    dead: duration({ default: "30d" }),
+    rejections: duration({ default: "7d" }),
+  },
+  { default: {} },
+);
+
+const MasterKeyFile = Type.Object({ file: filePath() });
+
+const Store = Type.Object(
+  {
+    path: filePath({ default: "postern.db" }),
+    durability: oneOf(["fsync", "relaxed"], { default: "fsync" }),
+    master_key: Type.Union([secretText(SECRET.masterKey), MasterKeyFile], {
+      default: { file: "postern.key" },
+    }),
+    retention: Retention,
+    max_disk: size({ default: "10GiB", min: "1MiB" }),
+  },
+  { default: {} },
+);
+
+const Egress = Type.Object(
+  {
+    allow_private: Type.Array(hostOrCidr(), { default: ["localhost", "127.0.0.0/8", "::1"] }),
+    timeout: duration({ default: "30s" }),
+    max_in_flight: count(1_024),
+    proxy: proxyUrl({ default: "" }),
+  },
+  { default: {} },
+);
+
+const LogLevel = oneOf(["debug", "info", "warn", "error"], { default: "info" });
+const Log = Type.Object({ level: LogLevel }, { default: {} });
+const Dev = Type.Object({ echo: Type.Boolean({ default: false }) }, { default: {} });
+
+const Scope = oneOf(["ingest", "read", "admin"], { default: "admin" });
+const ApiKey = Type.Object(
+  {
+    key: Type.Optional(secretText(SECRET.apiKey)),
+    file: Type.Optional(secretFile(SECRET.apiKey)),
+    label: Type.Optional(nonEmpty("a non-empty label")),
+    scope: Scope,
+  },
+  { exactlyOne: [["key", "file"]] },
+);
+
+const Project = Type.Object({
+  id: name(),
+  api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
+});
+
+const VerifyToken = Type.Object(
+  {
+    scheme: Type.Literal("token"),
+    header: Type.Optional(headerName()),
+    query: Type.Optional(nonEmpty("the name of a query parameter")),
+    ...secretKeys(SECRET.any),
+  },
+  {
+    exactlyOne: [
+      ["header", "query"],
+      ["secret", "secrets"],
+    ],
+  },
+);
+
+const VerifyBasic = Type.Object(
+  {
+    scheme: Type.Literal("basic"),
+    username: basicUsername(),
+    password: Type.Optional(secretOf(SECRET.any)),
+    secrets: Type.Optional(Type.Array(secretOf(SECRET.any), { minItems: 1 })),
+  },
+  { exactlyOne: [["password", "secrets"]] },
+);
+
+const VerifyHmac = Type.Object(
+  {
+    scheme: Type.Literal("hmac"),
+    header: headerName(),
+    algorithm: oneOf(["sha1", "sha256", "sha512"], { default: "sha256" }),
+    encoding: oneOf(["hex", "base64", "base64url"], { default: "hex" }),
+    prefix: anyText({ default: "" }),
+    template: signatureTemplate({ default: "{body}" }),
+    timestamp_header: Type.Optional(headerName()),
+    id_header: Type.Optional(headerName()),
+    tolerance: tolerance(),
+    ...secretKeys(SECRET.any),
+  },
+  ONE_SECRET,
+);
+
+const VerifyRule = Type.Union([
+  Type.Object({ scheme: Type.Literal("none") }),
+  VerifyToken,
+  VerifyBasic,
+  VerifyHmac,
+  Type.Object(
+    { scheme: Type.Literal("standard"), tolerance: tolerance(), ...secretKeys(SECRET.standard) },
+    ONE_SECRET,
+  ),
+  Type.Object(
+    { scheme: Type.Literal("stripe"), tolerance: tolerance(), ...secretKeys(SECRET.any) },
+    ONE_SECRET,
+  ),
+  Type.Object({ scheme: Type.Literal("github"), ...secretKeys(SECRET.any) }, ONE_SECRET),
+]);
+
+const Dedupe = Type.Object({
+  by: Type.Array(Type.Union([selector(), Type.Array(selector(), { minItems: 1 })]), {
+    minItems: 1,
+    expected: 'a list such as ["header:Idempotency-Key", "json:id"]',
+  }),
+  window: duration({ default: "24h" }),
+});
+
+const Respond = Type.Object(
+  { status: Type.Integer({ minimum: 200, maximum: 299, default: 202 }) },
+  { default: {} },
+);
+
+const Source = Type.Object({
+  project: name({ default: "default" }),
+  name: name(),
+  verify: Type.Union([VerifyRule, Type.Array(VerifyRule, { minItems: 1 })], {
+    expected: 'a table such as { scheme = "hmac", ... }, a list of them, or { scheme = "none" }',
+  }),
+  dedupe: Type.Optional(Dedupe),
+  event_type: Type.Optional(selector()),
+  respond: Respond,
+  to: Type.Array(name(), { default: [] }),
+  methods: Type.Array(oneOf(["GET", "POST", "PUT", "PATCH", "DELETE"]), { minItems: 1, default: ["POST"] }),
+  max_body: Type.Optional(size({ max: BODY_MAX })),
+});
+
+const SignRule = Type.Object(
+  { scheme: Type.Literal("standard"), ...secretKeys(SECRET.standard) },
+  ONE_SECRET,
+);
+
+const RetryRule = Type.Union(
+  [
+    Type.Object({ policy: Type.Literal("standard") }),
+    Type.Object({
+      policy: Type.Literal("fixed"),
+      delay: duration({ default: "30s", minMs: 0 }),
+      max_attempts: count(10),
+    }),
+    Type.Object({
+      policy: Type.Literal("exponential"),
+      delay: duration({ default: "5s" }),
+      factor: Type.Number({ minimum: 1, maximum: 100, default: 2 }),
+      max_delay: duration({ default: "1h" }),
+      max_attempts: count(10),
+      max_age: Type.Optional(duration()),
+      jitter: Type.Number({ minimum: 0, maximum: 1, default: 0.2 }),
+    }),
+    Type.Object({ delays: Type.Array(duration({ minMs: 0 })) }),
+  ],
+  {
+    default: { policy: "standard" },
+    expected: 'a table such as { policy = "standard" } or { delays = ["5s", "5m"] }',
+  },
+);
+
+const Rate = Type.Object({
+  per_second: Type.Number({ exclusiveMinimum: 0, maximum: COUNT_MAX }),
+  burst: Type.Optional(Type.Integer({ minimum: 1, maximum: COUNT_MAX })),
+});
+
+const Breaker = Type.Object(
+  { failures: count(10, 0), recovery: duration({ default: "30s" }) },
+  { default: {} },
+);
+
+const Endpoint = Type.Object({
+  project: name({ default: "default" }),
+  name: name(),
+  url: httpUrl(),
+  sign: Type.Array(SignRule, { default: [] }),
+  headers: Type.Record(Type.String(), headerValue(), { keys: extraHeaderName(), default: {} }),
+  retry: RetryRule,
+  concurrency: count(16),
+  rate: Type.Optional(Rate),
+  timeout: Type.Optional(duration()),
+  breaker: Breaker,
+});
+
+function tables<T extends TSchema>(item: T, header: string) {
+  return Type.Array(item, { default: [], expected: `one or more [[${header}]] tables` });
+}
+
+export const ConfigSchema = Type.Object({
+  server: Server,
+  store: Store,
+  egress: Egress,
+  log: Log,
+  dev: Dev,
+  project: tables(Project, "project"),
+  source: tables(Source, "source"),
+  endpoint: tables(Endpoint, "endpoint"),
+});
+
+/**
+ * The file's own shape after every text was read and every default filled in. Only convert.ts and checks.ts
+ * see it.
+ */
+export type Declared = Static<typeof ConfigSchema>;
+export type DeclaredSecret = Static<ReturnType<typeof secretOf>>;
+export type DeclaredVerify = Static<typeof VerifyRule>;
+export type DeclaredRetry = Static<typeof RetryRule>;
+
+export type ApiKeyScope = Static<typeof Scope>;
+export type Durability = Declared["store"]["durability"];
+export type LogConfig = Readonly<Static<typeof Log>>;

@@ -1,0 +1,62 @@
+/** From the config file's words to the engine's: what app.ts hands to the reconciler. Pure. */
+import type { Config, EndpointConfig, RetryConfig, SourceConfig } from "./config/config.ts";
+import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
+import { NATIVE_PROFILE } from "./domain/strategy.ts";
+import type { Declarations, DeclaredEndpoint, DeclaredSource } from "./runtime/reconcile.ts";
+
+export function toDeclarations(config: Config): Declarations {
+  return {
+    projects: config.projects.map((project) => project.id),
+    apiKeys: config.projects.flatMap((project) =>
+      project.apiKeys.map(({ key, label, scope }) => ({
+        project: project.id,
+        hash: sha256(key),
+        label,
+        scope,
+      })),
+    ),
+    endpoints: config.endpoints.map(toEndpoint),
+    sources: config.sources.map(toSource),
+  };
+}
+
+function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
+  const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker } = endpoint;
+  return {
+    project,
+    name,
+    profile: NATIVE_PROFILE.name,
+    url,
+    headers,
+    sign,
+    retry: toRetry(endpoint.retry),
+    concurrency,
+    rate,
+    timeoutMs,
+    breaker,
+  };
+}
+
+function toSource(source: SourceConfig): DeclaredSource {
+  const { project, name, verify, dedupe, eventType, respondStatus, to, methods, maxBodyBytes } = source;
+  return {
+    project,
+    name,
+    verify,
+    dedupe,
+    eventType,
+    respondStatus,
+    methods,
+    bodyBytesMax: maxBodyBytes,
+    to,
+    allowCidrs: [],
+  };
+}
+
+function toRetry(retry: RetryConfig): RetryRule {
+  return retry.kind === "standard" ? STANDARD_RETRY : retry;
+}
+
+function sha256(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}

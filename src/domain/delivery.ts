@@ -1,0 +1,201 @@
+/**
+ * The life of a delivery. A change of state is a value, the Transition, made by one of the named functions below from
+ * (delivery, what happened, now) and applied by the store only if the row is still as it was when the decision was
+ * made. Nothing else changes a state.
+ *
+ *   queued     waiting for its due time and a slot          <- accepted, replayed, rescued
+ *   sending    leased by a process: on the wire, or about to be   <- claimed from queued, retrying, held
+ *   awaiting   the receiver took it and owes an acknowledgement until dueAt; holds no lease, slot or socket
+ *   retrying   failed, the policy named a next time
+ *   held       parked: its lane is paused, disabled, or its breaker is open
+ *   stored     pull mode: waits to be fetched;   fetched   handed out, not yet acknowledged
+ *   succeeded | dead | cancelled | discarded     final; a replay leads back to queued (discarded: never)
+ *
+ * A delivery has a queue row exactly while it is queued, sending, awaiting, retrying or held.
+ */
+import type { AttemptRecord, Outcome } from "./attempt.ts";
+import type { Id } from "./id.ts";
+
+export const DELIVERY_STATES = [
+  "queued",
+  "sending",
+  "awaiting",
+  "retrying",
+  "held",
+  "stored",
+  "fetched",
+  "succeeded",
+  "dead",
+  "cancelled",
+  "discarded",
+] as const;
+
+export type DeliveryState = (typeof DELIVERY_STATES)[number];
+
+/** The whole state machine. The store's CHECK and the test matrix follow this table. */
+export const NEXT_STATES: Readonly<Record<DeliveryState, readonly DeliveryState[]>> = {
+  queued: ["queued", "sending", "held", "cancelled"],
+  sending: ["succeeded", "retrying", "dead", "awaiting", "held", "queued"],
+  awaiting: ["succeeded", "retrying", "dead", "cancelled"],
+  retrying: ["retrying", "sending", "held", "cancelled"],
+  held: ["held", "queued", "sending", "cancelled"],
+  stored: ["fetched", "succeeded", "discarded"],
+  fetched: ["succeeded", "discarded"],
+  succeeded: ["queued"],
+  dead: ["queued", "discarded"],
+  cancelled: ["queued", "discarded"],
+  discarded: [],
+};
+
+const FINAL_STATES: ReadonlySet<DeliveryState> = new Set(["succeeded", "dead", "cancelled", "discarded"]);
+const QUEUE_STATES: ReadonlySet<DeliveryState> = new Set([
+  "queued",
+  "sending",
+  "awaiting",
+  "retrying",
+  "held",
+]);
+
+export function isFinal(state: DeliveryState): boolean {
+  return FINAL_STATES.has(state);
+}
+
+export function hasQueueRow(state: DeliveryState): boolean {
+  return QUEUE_STATES.has(state);
+}
+
+/** The lane of deadlines: awaiting deliveries wait here, because they take no slot in their endpoint's lane. */
+export const DEADLINE_LANE = 0;
+
+/** The part of a delivery that transitions read. `lane` is the endpoint's number in the store. */
+export interface DeliveryPosition {
+  readonly seq: number;
+  readonly lane: number;
+  readonly state: DeliveryState;
+  /** When it is due; of an awaiting one, when the acknowledgement is due. Null without a queue row. */
+  readonly dueAt: number | null;
+  /** The process that holds it while it is sending. */
+  readonly lease: number | null;
+  readonly attemptCount: number;
+  /** attemptCount when the present retry budget began: 0, or the count at the last replay. */
+  readonly budgetStart: number;
+  /** What the policy wants to remember between attempts. */
+  readonly policyState: string | null;
+}
+
+/** A delivery that does not exist yet. The store gives it its seq. */
+export interface NewDelivery {
+  readonly id: Id;
+  readonly project: string;
+  readonly lane: number;
+  readonly endpointId: Id;
+  readonly profile: string;
+  /** `sending` when a slot was reserved before the insert, so that no second write is needed to claim it. */
+  readonly state: "queued" | "sending" | "held" | "stored";
+  readonly dueAt: number;
+  /** JSON of the dialect that made it; opaque to the engine. */
+  readonly spec: string | null;
+  /** Its own payload; null when it shares the event's. */
+  readonly payload: NewPayload | null;
+}
+
+export interface NewPayload {
+  /** JSON object of header name to value. */
+  readonly headers: string;
+  readonly body: Uint8Array;
+}
+
+export interface Transition {
+  readonly seq: number;
+  readonly lane: number;
+  readonly from: DeliveryState;
+  readonly fromDueAt: number | null;
+  readonly lease: number | null;
+  readonly to: DeliveryState;
+  readonly at: number;
+  readonly dueAt: number | null;
+  readonly attempt: AttemptRecord | null;
+  readonly attemptCount: number;
+  readonly budgetStart: number;
+  readonly policyState: string | null;
+  /** Deliveries that come into being with this change, in the same transaction. */
+  readonly followUps: readonly NewDelivery[];
+}
+
+/** What the policy says about a failed attempt. */
+export type Decision =
+  | { readonly kind: "retry"; readonly at: number; readonly policyState: string | null }
+  | { readonly kind: "dead" };
+
+export interface Settlement {
+  readonly outcome: Outcome;
+  readonly attempt: AttemptRecord;
+  /** Asked for a failed outcome only. */
+  readonly decision: Decision | null;
+  readonly followUps: readonly NewDelivery[];
+}
+
+/** Returns the change that one attempt's outcome brings: succeeded, awaiting, retrying or dead. */
+export function settle(delivery: DeliveryPosition, settlement: Settlement, now: number): Transition {
+  const { outcome, attempt, decision, followUps } = settlement;
+  const base = { ...change(delivery, now), attempt, attemptCount: attempt.number, followUps };
+  if (outcome.kind === "succeeded") return { ...base, to: "succeeded", dueAt: null, policyState: null };
+  if (outcome.kind === "awaiting") return { ...base, to: "awaiting", dueAt: outcome.deadlineAt };
+  if (decision?.kind === "retry") {
+    return { ...base, to: "retrying", dueAt: decision.at, policyState: decision.policyState };
+  }
+  return { ...base, to: "dead", dueAt: null, policyState: null };
+}
+
+/** Gives a leased delivery back untouched, due at once: its lane closed, or the process is stopping. */
+export function release(delivery: DeliveryPosition, to: "queued" | "held", now: number): Transition {
+  return { ...change(delivery, now), to, dueAt: delivery.dueAt ?? now };
+}
+
+/** Null when the state does not allow it: an attempt in flight, or already final. */
+export function cancel(delivery: DeliveryPosition, now: number): Transition | null {
+  return allowed(delivery, "cancelled") ? { ...change(delivery, now), to: "cancelled", dueAt: null } : null;
+}
+
+export function discard(delivery: DeliveryPosition, now: number): Transition | null {
+  return allowed(delivery, "discarded") ? { ...change(delivery, now), to: "discarded", dueAt: null } : null;
+}
+
+/** Makes a waiting delivery due now. It stays in its state, so that its owner still sees a retry as a retry. */
+export function retryNow(delivery: DeliveryPosition, now: number): Transition | null {
+  const { state } = delivery;
+  if (state !== "queued" && state !== "retrying" && state !== "held") return null;
+  return { ...change(delivery, now), to: state, dueAt: now };
+}
+
+/** Sends a finished delivery again under the same id with a fresh retry budget. */
+export function replay(delivery: DeliveryPosition, now: number): Transition | null {
+  if (!isFinal(delivery.state) || !allowed(delivery, "queued")) return null;
+  return {
+    ...change(delivery, now),
+    to: "queued",
+    dueAt: now,
+    budgetStart: delivery.attemptCount,
+    policyState: null,
+  };
+}
+
+function allowed(delivery: DeliveryPosition, to: DeliveryState): boolean {
+  return NEXT_STATES[delivery.state].includes(to);
+}
+
+function change(delivery: DeliveryPosition, now: number) {
+  return {
+    seq: delivery.seq,
+    lane: delivery.lane,
+    from: delivery.state,
+    fromDueAt: delivery.dueAt,
+    lease: delivery.lease,
+    at: now,
+    attempt: null,
+    attemptCount: delivery.attemptCount,
+    budgetStart: delivery.budgetStart,
+    policyState: delivery.policyState,
+    followUps: [],
+  };
+}

@@ -1,0 +1,44 @@
+/** Where deliveries go, as the engine sees it: the definition plus what an operator or the pressure rule did to it. */
+import type { Id } from "./id.ts";
+import type { RetryRule } from "./policy.ts";
+import type { BreakerRule } from "./pressure.ts";
+import type { SignSpec } from "./signature/index.ts";
+
+/** Where an object came from. A dialect's reads show only its own objects; the native API shows all. */
+export type Door = "config" | "native" | (string & {});
+
+export interface RateRule {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export interface Endpoint {
+  /** The endpoint's number in the store, which is also the number of its lane. */
+  readonly lane: number;
+  readonly id: Id;
+  readonly project: string;
+  readonly name: string;
+  readonly door: Door;
+  /** Names the strategies of deliveries made for it, and the pressure rule of its lane. */
+  readonly profile: string;
+  readonly url: string;
+  /** Sent on every delivery; cannot override signature, host or framing headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly sign: readonly SignSpec[];
+  readonly retry: RetryRule;
+  readonly concurrency: number;
+  readonly rate: RateRule | null;
+  readonly timeoutMs: number;
+  readonly breaker: BreakerRule;
+  readonly pausedAt: number | null;
+  readonly disabledAt: number | null;
+  readonly disabledReason: string | null;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly deletedAt: number | null;
+}
+
+/** Config-declared targets are the operator's own word and may be private; API-made ones need a rule. */
+export function isTrusted(endpoint: Endpoint): boolean {
+  return endpoint.door === "config";
+}

@@ -1,0 +1,24 @@
+/** A received request, as it is about to be stored with everything that follows from it. */
+import type { NewDelivery } from "./delivery.ts";
+import type { Id } from "./id.ts";
+
+export interface NewEvent {
+  readonly id: Id;
+  readonly project: string;
+  /** The source's number in the store; null for events that an API made. */
+  readonly sourceSeq: number | null;
+  readonly type: string | null;
+  readonly tenant: string | null;
+  readonly receivedAt: number;
+  readonly remoteAddress: string | null;
+  /** JSON object of header name to value, without the sender's credentials. */
+  readonly headers: string;
+  readonly body: Uint8Array;
+  readonly dedupe: { readonly key: string; readonly expiresAt: number } | null;
+  readonly deliveries: readonly NewDelivery[];
+}
+
+/** `seqs` are the stored numbers of the deliveries, in the order given. */
+export type Accepted =
+  | { readonly isDuplicate: false; readonly id: Id; readonly seqs: readonly number[] }
+  | { readonly isDuplicate: true; readonly id: Id };

@@ -1,0 +1,88 @@
+/**
+ * The native envelope: the stored bytes unchanged, the sender's headers that may travel on, the endpoint's own
+ * headers, and on top the signatures. The receiver's `webhook-id` is the event's id for event-born deliveries, else
+ * the delivery's, so that it stays the same over retries, restarts and replays.
+ */
+import { showId } from "./id.ts";
+import { signHeaders } from "./signature/index.ts";
+import type { DeliveryFacts, Envelope } from "./strategy.ts";
+
+/**
+ * Never forwarded: hop-by-hop headers (RFC 9110 section 7.6.1), framing, the host, the sender's credentials, and
+ * what a proxy on the way said about the connection. Compared in lower case.
+ */
+const NOT_FORWARDED: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+  "expect",
+  "host",
+  "content-length",
+  "accept-encoding",
+  "authorization",
+  "proxy-authorization",
+  "proxy-authenticate",
+  "cookie",
+  "x-api-key",
+  "forwarded",
+  "via",
+  "x-forwarded-for",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-proto",
+  "x-real-ip",
+]);
+
+/** Names that an endpoint's own headers cannot take: they frame the request or say who speaks. */
+const NOT_OVERRIDABLE: ReadonlySet<string> = new Set([
+  "host",
+  "connection",
+  "content-length",
+  "transfer-encoding",
+  "upgrade",
+  "te",
+  "trailer",
+  "webhook-id",
+  "webhook-timestamp",
+  "webhook-signature",
+]);
+
+export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow }) => {
+  const headers = new Headers();
+  const dropped = connectionNamed(payload.headers.connection);
+  for (const name in payload.headers) {
+    if (NOT_FORWARDED.has(name) || dropped?.has(name)) continue;
+    headers.set(name, payload.headers[name] ?? "");
+  }
+  for (const name in endpoint.headers) {
+    if (!NOT_OVERRIDABLE.has(name.toLowerCase())) headers.set(name, endpoint.headers[name] ?? "");
+  }
+  const id = webhookId(delivery);
+  const timestamp = Math.floor(wallNow / 1_000);
+  headers.set("webhook-id", id);
+  headers.set("webhook-timestamp", String(timestamp));
+  for (const spec of endpoint.sign) {
+    const signed = signHeaders(spec, { id, timestamp, body: payload.body, now: wallNow });
+    for (const [name, value] of signed) headers.set(name, value);
+  }
+  return { method: "POST", url: endpoint.url, headers, body: payload.body };
+};
+
+export function webhookId(delivery: DeliveryFacts): string {
+  return delivery.eventId === null ? showId("delivery", delivery.id) : showId("event", delivery.eventId);
+}
+
+/** The Connection header may name further headers that end at the next hop. Most requests name none worth a set. */
+function connectionNamed(value: string | undefined): ReadonlySet<string> | null {
+  if (value === undefined || value === "close" || value === "keep-alive") return null;
+  return new Set(
+    value
+      .toLowerCase()
+      .split(",")
+      .map((name) => name.trim()),
+  );
+}

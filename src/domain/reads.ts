@@ -1,0 +1,130 @@
+/** What the lists and details show, and what they can be asked: the read side of the store, as plain values. */
+import type { AttemptRecord } from "./attempt.ts";
+import type { DeliveryState } from "./delivery.ts";
+import type { Id } from "./id.ts";
+import type { RejectionReason } from "./rejection.ts";
+import type { Payload } from "./strategy.ts";
+
+export interface PageInput {
+  /** From the page before; null or absent for the newest. */
+  readonly cursor?: string | null;
+  /** 1 to 500; 50 when absent. */
+  readonly limit?: number;
+}
+
+export interface Page<Row> {
+  readonly data: readonly Row[];
+  readonly nextCursor: string | null;
+}
+
+/** Bounds on the instant at which the object came into being: since <= it < until. */
+export interface TimeRange {
+  readonly since?: number;
+  readonly until?: number;
+}
+
+export interface EventFilter extends PageInput, TimeRange {
+  readonly project: string;
+  readonly sourceSeq?: number;
+  readonly type?: string;
+}
+
+export interface DeliveryFilter extends PageInput, TimeRange {
+  readonly project: string;
+  readonly state?: DeliveryState;
+  /** The endpoint's number. */
+  readonly lane?: number;
+  readonly sourceSeq?: number;
+  readonly eventId?: Id;
+}
+
+export interface RejectionFilter extends PageInput, TimeRange {
+  readonly project: string;
+  readonly sourceSeq?: number;
+  readonly reason?: RejectionReason;
+}
+
+/** One object of one project; an id of another project is not found. */
+export interface Lookup {
+  readonly project: string;
+  readonly id: Id;
+}
+
+export interface EventRow {
+  readonly seq: number;
+  readonly id: Id;
+  readonly project: string;
+  readonly sourceSeq: number | null;
+  readonly type: string | null;
+  readonly tenant: string | null;
+  readonly receivedAt: number;
+  readonly remoteAddress: string | null;
+  readonly sizeBytes: number;
+}
+
+export interface EventDetail extends EventRow {
+  /** Null when the disk budget took it. */
+  readonly payload: Payload | null;
+  /** The oldest 200. */
+  readonly deliveries: readonly DeliveryRow[];
+}
+
+export interface DeliveryRow {
+  readonly seq: number;
+  readonly id: Id;
+  readonly project: string;
+  readonly eventId: Id | null;
+  readonly sourceSeq: number | null;
+  readonly lane: number;
+  readonly profile: string;
+  readonly state: DeliveryState;
+  readonly attemptCount: number;
+  readonly createdAt: number;
+  readonly scheduledAt: number;
+  readonly dueAt: number | null;
+  readonly finishedAt: number | null;
+  readonly lastStatus: number | null;
+  readonly lastError: string | null;
+}
+
+export interface DeliveryDetail extends DeliveryRow {
+  readonly spec: string | null;
+  readonly hasPayload: boolean;
+  /** The newest 200, oldest first. */
+  readonly attempts: readonly AttemptRecord[];
+}
+
+export interface RejectionRow {
+  readonly seq: number;
+  readonly id: Id;
+  readonly project: string;
+  readonly sourceSeq: number;
+  readonly reason: RejectionReason;
+  readonly detail: string;
+  /** JSON, or null. */
+  readonly diagnosis: string | null;
+  readonly receivedAt: number;
+  readonly method: string;
+  readonly remoteAddress: string | null;
+}
+
+export interface RejectionDetail extends RejectionRow {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+  readonly isBodyCut: boolean;
+}
+
+/** Deliveries by state; states without any are absent. */
+export type StateCounts = Readonly<Partial<Record<DeliveryState, number>>>;
+
+/** Newest first. They reject with invalid_request for a bad cursor or limit, and overloaded when too many wait. */
+export interface ListReads {
+  listEvents(filter: EventFilter): Promise<Page<EventRow>>;
+  getEvent(lookup: Lookup): Promise<EventDetail | null>;
+  listDeliveries(filter: DeliveryFilter): Promise<Page<DeliveryRow>>;
+  getDelivery(lookup: Lookup): Promise<DeliveryDetail | null>;
+  listRejections(filter: RejectionFilter): Promise<Page<RejectionRow>>;
+  getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
+  /** Everything unfinished and every final state but succeeded. Reads as many rows as it counts. */
+  countDeliveries(): Promise<StateCounts>;
+}

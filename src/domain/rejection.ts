@@ -1,0 +1,40 @@
+/** Why an inbound request was refused. The codes are stored, shown by the API and counted in metrics. */
+import type { Id } from "./id.ts";
+
+/** Every reason with the HTTP status that the native ingest door answers. */
+export const REJECTION_STATUS = {
+  invalid_method: 405,
+  ip_not_allowed: 403,
+  rate_limited: 429,
+  body_too_large: 413,
+  missing_signature: 401,
+  malformed_signature: 401,
+  signature_mismatch: 401,
+  timestamp_out_of_tolerance: 401,
+  missing_token: 401,
+  token_mismatch: 401,
+  paused: 503,
+} as const;
+
+export type RejectionReason = keyof typeof REJECTION_STATUS;
+
+/** A refused request, as it is about to be stored. */
+export interface NewRejection {
+  readonly id: Id;
+  readonly project: string;
+  /** The source's number in the store. */
+  readonly sourceSeq: number;
+  readonly reason: RejectionReason;
+  /** One sentence, safe to show. */
+  readonly detail: string;
+  /** JSON of what else is known about the cause, safe to show; or null. */
+  readonly diagnosis: string | null;
+  readonly receivedAt: number;
+  readonly method: string;
+  readonly remoteAddress: string | null;
+  /** JSON object of header name to value, without the sender's credentials. */
+  readonly headers: string;
+  /** The first bytes of the body. */
+  readonly body: Uint8Array;
+  readonly isBodyCut: boolean;
+}

@@ -1,0 +1,110 @@
+/**
+ * The seam between the engine and the protocols. What differs between a forwarded event, a hook, a message or an
+ * execution travels with the delivery as the name of a Profile: an envelope, an interpreter, a policy and a pressure
+ * rule. (The fifth strategy, the words of a product, lives in its dialect's wire.ts only.) The engine looks the
+ * profile up and never asks which dialect it serves. A dialect registers its profiles in app.ts.
+ */
+import type { Answer, Outcome } from "./attempt.ts";
+import type { NewPayload } from "./delivery.ts";
+import type { Endpoint } from "./endpoint.ts";
+import type { Id } from "./id.ts";
+import { NATIVE_ENVELOPE } from "./native-envelope.ts";
+import { NATIVE_INTERPRETER } from "./native-interpreter.ts";
+import { type Policy, standardPolicy } from "./policy.ts";
+import { NATIVE_PRESSURE, type Pressure } from "./pressure.ts";
+
+/** What is sent is always one of these: immutable facts of the delivery, without its state. */
+export interface DeliveryFacts {
+  readonly id: Id;
+  readonly eventId: Id | null;
+  readonly project: string;
+  readonly createdAt: number;
+  /** When it was first to be sent. */
+  readonly scheduledAt: number;
+  /** JSON of the dialect that made it. */
+  readonly spec: string | null;
+}
+
+export interface Payload {
+  /** Header names are lower-case, one value each. */
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array;
+}
+
+export interface EnvelopeInput {
+  readonly delivery: DeliveryFacts;
+  readonly endpoint: Endpoint;
+  readonly payload: Payload;
+  /** 1-based, over the whole life of the delivery. */
+  readonly attempt: number;
+  /** Engine time, epoch ms: what a body may show. */
+  readonly now: number;
+  /** Wall time, epoch ms: what a signature timestamp must be made of, also under a virtual clock. */
+  readonly wallNow: number;
+}
+
+export interface OutboundRequest {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Headers;
+  readonly body: Uint8Array | null;
+}
+
+export type Envelope = (input: EnvelopeInput) => OutboundRequest;
+
+/** A delivery that an answer asks for (fan-out). It commits with the outcome or not at all. */
+export interface FollowUp {
+  readonly endpointId: Id;
+  readonly profile: string;
+  readonly payload: NewPayload;
+  readonly spec: string | null;
+  readonly dueAt: number;
+}
+
+export interface Interpretation {
+  readonly outcome: Outcome;
+  readonly followUps: readonly FollowUp[];
+  /** JSON to keep with the attempt, or null. */
+  readonly detail: string | null;
+}
+
+export interface InterpreterContext {
+  readonly delivery: DeliveryFacts;
+  readonly endpoint: Endpoint;
+  readonly attempt: number;
+  readonly now: number;
+}
+
+export interface Interpreter {
+  /** How much of the answer's body is read. */
+  readonly captureBytesMax: number;
+  /** How much of it is stored with the attempt. */
+  readonly excerptBytesMax: number;
+  readonly interpret: (answer: Answer, context: InterpreterContext) => Interpretation;
+}
+
+export interface Profile {
+  readonly name: string;
+  readonly envelope: Envelope;
+  readonly interpreter: Interpreter;
+  readonly policy: Policy;
+  readonly pressure: Pressure;
+}
+
+export const NATIVE_PROFILE: Profile = {
+  name: "native",
+  envelope: NATIVE_ENVELOPE,
+  interpreter: NATIVE_INTERPRETER,
+  policy: standardPolicy,
+  pressure: NATIVE_PRESSURE,
+};
+
+/** All profiles by name. A second one of the same name is a wiring mistake and stops the start. */
+export function createProfiles(profiles: readonly Profile[]): ReadonlyMap<string, Profile> {
+  const byName = new Map<string, Profile>();
+  for (const profile of profiles) {
+    if (byName.has(profile.name)) throw new Error(`profile ${profile.name} is registered twice`);
+    byName.set(profile.name, profile);
+  }
+  return byName;
+}

@@ -1,0 +1,200 @@
+/**
+ * GET /metrics: the counters of runtime/metrics.ts as Prometheus text (exposition format 0.0.4). Written by hand,
+ * because the counters and buckets exist already and a client library would only keep a second copy of them. A scrape
+ * reads memory and two pragmas, never a table. Series are bounded: what comes after the first LABELS_MAX endpoints or
+ * sources is summed up under one name that no object can have.
+ */
+import type { EndpointCounters, Metrics, SourceCounters } from "../runtime/metrics.ts";
+import { authenticate, authorize, type KeyDirectory } from "./auth.ts";
+import type { Door } from "./door.ts";
+import { methodNotAllowed } from "./errors.ts";
+import type { StoreHealth } from "./health.ts";
+
+export interface MetricsDoorOptions {
+  readonly metrics: Metrics;
+  /** Upper bounds of the duration buckets, as the counters were filled. */
+  readonly durationBucketsMs: readonly number[];
+  readonly slots: { readonly used: number; readonly total: number };
+  readonly store: {
+    readonly health: StoreHealth;
+    readonly durability: "fsync" | "relaxed";
+    counts(): {
+      readonly commits: number;
+      readonly items: number;
+      readonly waiting: number;
+      readonly waitingBytes: number;
+      readonly usedBytes: number;
+    };
+  };
+  readonly directory: KeyDirectory;
+  readonly build: { readonly version: string; readonly commit: string };
+  /** Epoch milliseconds. */
+  readonly startedAt: number;
+}
+
+const LABELS_MAX = 200;
+const REST = "(other)";
+const CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8";
+
+export function createMetricsDoor(options: MetricsDoorOptions): Door {
+  return {
+    name: "metrics",
+    claims: { main: ["/metrics"], metrics: ["/metrics"] },
+    handle(request, { role }) {
+      if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed(["GET", "HEAD"]);
+      if (role !== "metrics") authorize(authenticate(request.headers, options.directory), "read");
+      return new Response(renderMetrics(options), { headers: { "content-type": CONTENT_TYPE } });
+    },
+  };
+}
+
+/** Returns the whole text of one scrape. */
+export function renderMetrics(options: MetricsDoorOptions): string {
+  const { metrics, slots, store, build, startedAt } = options;
+  const counts = store.counts();
+  const text = new MetricsText();
+  text.family("postern_build_info", "gauge", "The running build.").sample(build, 1);
+  text.single("postern_start_time_seconds", "gauge", "When this process started.", startedAt / 1_000);
+  text
+    .family("postern_durability_info", "gauge", "What an acknowledgement is worth.")
+    .sample({ durability: store.durability }, 1);
+  writeSources(text, metrics);
+  text.single(
+    "postern_unknown_source_requests_total",
+    "counter",
+    "Requests to sources that do not exist.",
+    metrics.unknownSourceCount,
+  );
+  text.single(
+    "postern_refused_for_load_total",
+    "counter",
+    "Requests refused because the store had no room or could not be written.",
+    metrics.refusedForLoadCount,
+  );
+  writeEndpoints(text, metrics, options.durationBucketsMs);
+  text.single("postern_attempts_in_flight", "gauge", "Attempts under way.", slots.used);
+  text.single("postern_attempt_slots", "gauge", "Attempts that may be under way at once.", slots.total);
+  text.single(
+    "postern_store_healthy",
+    "gauge",
+    "1 while the store can be written.",
+    store.health.isHealthy ? 1 : 0,
+  );
+  text.single("postern_store_used_bytes", "gauge", "Pages in use plus the log.", counts.usedBytes);
+  text.single("postern_writer_commits_total", "counter", "Transactions committed.", counts.commits);
+  text.single("postern_writer_items_total", "counter", "Writes in those transactions.", counts.items);
+  text.single("postern_writer_waiting", "gauge", "Writes that wait for a commit.", counts.waiting);
+  text.single(
+    "postern_writer_waiting_bytes",
+    "gauge",
+    "Roughly what they hold in memory.",
+    counts.waitingBytes,
+  );
+  return text.toString();
+}
+
+function writeSources(text: MetricsText, metrics: Metrics): void {
+  const sources = bounded(metrics.sources, addSource, (counters) => ({ ...counters }));
+  const accepted = text.family("postern_events_accepted_total", "counter", "Events stored.");
+  for (const [source, counters] of sources) accepted.sample({ source }, counters.accepted);
+  const duplicates = text.family("postern_events_duplicate_total", "counter", "Requests known already.");
+  for (const [source, counters] of sources) duplicates.sample({ source }, counters.duplicates);
+  const rejected = text.family("postern_requests_rejected_total", "counter", "Requests refused.");
+  for (const [source, counters] of sources) {
+    for (const [reason, count] of Object.entries(counters.rejected))
+      rejected.sample({ source, reason }, count);
+  }
+}
+
+function addSource(sum: SourceCounters, more: SourceCounters): SourceCounters {
+  const rejected = { ...sum.rejected };
+  for (const [reason, count] of Object.entries(more.rejected)) {
+    const key = reason as keyof typeof rejected;
+    rejected[key] = (rejected[key] ?? 0) + count;
+  }
+  return { accepted: sum.accepted + more.accepted, duplicates: sum.duplicates + more.duplicates, rejected };
+}
+
+function writeEndpoints(text: MetricsText, metrics: Metrics, boundsMs: readonly number[]): void {
+  const endpoints = bounded(metrics.endpoints, addEndpoint, (counters) => ({
+    ...counters,
+    project: REST,
+    name: REST,
+  }));
+  const labels = ({ project, name }: EndpointCounters) => ({ project, endpoint: name });
+  const attempts = text.family("postern_attempts_total", "counter", "Attempts by how they ended.");
+  for (const [, counters] of endpoints) {
+    for (const outcome of ["succeeded", "failed", "awaiting"] as const) {
+      attempts.sample({ ...labels(counters), outcome }, counters[outcome]);
+    }
+  }
+  const dead = text.family("postern_deliveries_dead_total", "counter", "Deliveries given up.");
+  for (const [, counters] of endpoints) dead.sample(labels(counters), counters.dead);
+  const name = "postern_attempt_duration_seconds";
+  const durations = text.family(name, "histogram", "From the start of an attempt to its outcome.");
+  for (const [, counters] of endpoints) {
+    let count = 0;
+    for (const [index, boundMs] of boundsMs.entries()) {
+      count += counters.durations[index] ?? 0;
+      durations.sample({ ...labels(counters), le: String(boundMs / 1_000) }, count, "_bucket");
+    }
+    count += counters.durations[boundsMs.length] ?? 0;
+    durations.sample({ ...labels(counters), le: "+Inf" }, count, "_bucket");
+    durations.sample(labels(counters), counters.durationSumMs / 1_000, "_sum");
+    durations.sample(labels(counters), count, "_count");
+  }
+}
+
+function addEndpoint(sum: EndpointCounters, more: EndpointCounters): EndpointCounters {
+  return {
+    ...sum,
+    succeeded: sum.succeeded + more.succeeded,
+    failed: sum.failed + more.failed,
+    awaiting: sum.awaiting + more.awaiting,
+    dead: sum.dead + more.dead,
+    durationSumMs: sum.durationSumMs + more.durationSumMs,
+    durations: sum.durations.map((count, index) => count + (more.durations[index] ?? 0)),
+  };
+}
+
+/** Returns the first LABELS_MAX entries as they are and all others added up into one. */
+function bounded<C>(
+  all: ReadonlyMap<string, C>,
+  add: (sum: C, more: C) => C,
+  begin: (first: C) => C,
+): readonly (readonly [string, C])[] {
+  const shown: [string, C][] = [];
+  let rest: C | null = null;
+  for (const [key, counters] of all) {
+    if (shown.length < LABELS_MAX) shown.push([key, counters]);
+    else rest = rest === null ? begin(counters) : add(rest, counters);
+  }
+  return rest === null ? shown : [...shown, [REST, rest]];
+}
+
+class MetricsText {
+  readonly #lines: string[] = [];
+
+  family(name: string, type: "counter" | "gauge" | "histogram", about: string) {
+    this.#lines.push(`# HELP ${name} ${about}`, `# TYPE ${name} ${type}`);
+    return {
+      sample: (labels: Readonly<Record<string, string>>, value: number, suffix = "") => {
+        const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
+        this.#lines.push(`${name}${suffix}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
+      },
+    };
+  }
+
+  /** A family of one sample without labels. */
+  single(name: string, type: "counter" | "gauge", about: string, value: number): void {
+    this.family(name, type, about).sample({}, value);
+  }
+
+  toString(): string {
+    return `${this.#lines.join("\n")}\n`;
+  }
+}
+
+function escapeLabel(text: string): string {
+  return text.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n");
+}

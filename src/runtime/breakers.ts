@@ -1,0 +1,101 @@
+/**
+ * The breakers that are not in their resting state, by what they guard: an endpoint, or an origin that several share.
+ * domain/pressure.ts decides; this file only keeps the states and says when a lane may go on.
+ */
+import type { Outcome } from "../domain/attempt.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import {
+  abandonProbe,
+  type BreakerState,
+  CLOSED,
+  type Pressure,
+  recordOutcome,
+  tryProbe,
+} from "../domain/pressure.ts";
+import type { Profile } from "../domain/strategy.ts";
+
+export interface BreakersOptions {
+  readonly profiles: ReadonlyMap<string, Profile>;
+  /** Told of every opening, probing and closing. */
+  readonly onChange: (endpoint: Endpoint, from: BreakerState, to: BreakerState) => void;
+}
+
+/** `open`: go on. `probe`: exactly one may go. `closed`: nothing until `until`, or until a probe is back (null). */
+export type BreakerGate =
+  | { readonly kind: "open" }
+  | { readonly kind: "probe" }
+  | { readonly kind: "closed"; readonly until: number | null };
+
+const GATE_OPEN: BreakerGate = { kind: "open" };
+
+export class Breakers {
+  readonly #options: BreakersOptions;
+  readonly #states = new Map<string, BreakerState>();
+
+  constructor(options: BreakersOptions) {
+    this.#options = options;
+  }
+
+  state(endpoint: Endpoint): BreakerState {
+    return this.#states.get(this.#key(endpoint)) ?? CLOSED;
+  }
+
+  /** What an endpoint's lane may do now. A strategy that spends attempts on an open breaker never closes the lane. */
+  gate(endpoint: Endpoint, now: number): BreakerGate {
+    if (this.#states.size === 0 || this.#pressure(endpoint).onOpen === "spend") return GATE_OPEN;
+    const state = this.state(endpoint);
+    if (state.kind === "closed") return GATE_OPEN;
+    if (state.kind === "half_open") return { kind: "closed", until: null };
+    return now >= state.retryAt ? { kind: "probe" } : { kind: "closed", until: state.retryAt };
+  }
+
+  /**
+   * Asks leave for one attempt. False: the breaker is open, nothing may be sent; a lane should have parked it, or
+   * the strategy spends the attempt. True may mean that this attempt is the probe.
+   */
+  admit(endpoint: Endpoint, now: number): boolean {
+    if (this.#states.size === 0) return true;
+    const state = this.state(endpoint);
+    if (state.kind === "closed") return true;
+    const probing = tryProbe(state, now);
+    if (probing === null) return false;
+    this.#set(endpoint, state, probing);
+    return true;
+  }
+
+  /** The admitted attempt was never made. */
+  abandon(endpoint: Endpoint, now: number): void {
+    const state = this.state(endpoint);
+    this.#set(endpoint, state, abandonProbe(state, now));
+  }
+
+  record(endpoint: Endpoint, outcome: Outcome, now: number): void {
+    const state = this.state(endpoint);
+    if (state === CLOSED && outcome.kind !== "failed") return;
+    const pressure = this.#pressure(endpoint);
+    this.#set(endpoint, state, recordOutcome(state, outcome, { pressure, rule: endpoint.breaker, now }));
+  }
+
+  /** Forgets what happened: an operator resumed the endpoint, or its definition changed. */
+  reset(endpoint: Endpoint): void {
+    this.#set(endpoint, this.state(endpoint), CLOSED);
+  }
+
+  #set(endpoint: Endpoint, from: BreakerState, to: BreakerState): void {
+    if (from === to) return;
+    const key = this.#key(endpoint);
+    if (to === CLOSED) this.#states.delete(key);
+    else this.#states.set(key, to);
+    if (from.kind !== to.kind) this.#options.onChange(endpoint, from, to);
+  }
+
+  #key(endpoint: Endpoint): string {
+    return this.#pressure(endpoint).scope === "origin" ? new URL(endpoint.url).origin : endpoint.id;
+  }
+
+  #pressure(endpoint: Endpoint): Pressure {
+    const profile = this.#options.profiles.get(endpoint.profile);
+    if (!profile) throw new Error(`endpoint ${endpoint.name} names the unknown profile ${endpoint.profile}`);
+    return profile.pressure;
+  }
+}

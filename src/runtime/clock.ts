@@ -1,0 +1,61 @@
+/**
+ * Time, in one place. Two kinds of it exist and must not be mixed:
+ *
+ *   now() / setTimer()          what schedules, backoff and retention follow; a virtual clock moves it by hand
+ *   wallNow() / setWallTimer()  the machine's own time: signature timestamps, tolerances, sockets, leases, heartbeats
+ *
+ * monotonicMs() only measures durations. Nothing outside this file calls Date.now, performance.now or setTimeout.
+ */
+
+export interface Timer {
+  cancel(): void;
+}
+
+export interface Clock {
+  readonly kind: "system" | "virtual";
+  /** Epoch milliseconds, integer. May step when the machine's clock is set. */
+  now(): number;
+  /** Epoch milliseconds of the machine, also under a virtual clock. */
+  wallNow(): number;
+  /** Milliseconds with fraction from an arbitrary origin; never steps back. */
+  monotonicMs(): number;
+  /** Fires once when now() has reached `at`, also when the clock was stepped; never earlier. */
+  setTimer(at: number, fire: () => void): Timer;
+  /** Fires once after `delayMs` of real time. */
+  setWallTimer(delayMs: number, fire: () => void): Timer;
+}
+
+/** setTimeout overflows above 2^31-1 ms and wall-clock steps go unnoticed meanwhile, so long waits are cut. */
+const LONGEST_SLEEP_MS = 30_000;
+
+export class SystemClock implements Clock {
+  readonly kind = "system";
+
+  now(): number {
+    return Date.now();
+  }
+
+  wallNow(): number {
+    return Date.now();
+  }
+
+  monotonicMs(): number {
+    return performance.now();
+  }
+
+  setTimer(at: number, fire: () => void): Timer {
+    let handle: ReturnType<typeof setTimeout>;
+    const arm = () => {
+      const waitMs = at - Date.now();
+      if (waitMs <= 0) handle = setTimeout(fire, 0);
+      else handle = setTimeout(() => (Date.now() >= at ? fire() : arm()), Math.min(waitMs, LONGEST_SLEEP_MS));
+    };
+    arm();
+    return { cancel: () => clearTimeout(handle) };
+  }
+
+  setWallTimer(delayMs: number, fire: () => void): Timer {
+    const handle = setTimeout(fire, delayMs);
+    return { cancel: () => clearTimeout(handle) };
+  }
+}

@@ -1,0 +1,173 @@
+/** The verbs that every front door shares: what an operator or a client may do to deliveries, endpoints and sources. */
+import {
+  cancel,
+  type DeliveryPosition,
+  discard,
+  replay,
+  retryNow,
+  type Transition,
+} from "../domain/delivery.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import { AppError } from "../domain/errors.ts";
+import { type Id, showId } from "../domain/id.ts";
+import type { Source } from "../domain/source.ts";
+import type { Breakers } from "./breakers.ts";
+import type { Clock } from "./clock.ts";
+import type { Deadlines } from "./deadlines.ts";
+import type { Directory } from "./directory.ts";
+import type { Log } from "./log.ts";
+import type { EndpointStateStore, Located, LocateStore, ParkStore, TransitionStore } from "./ports.ts";
+import type { Probe } from "./probe.ts";
+
+export interface CommandsOptions {
+  readonly clock: Clock;
+  readonly store: LocateStore &
+    TransitionStore &
+    EndpointStateStore &
+    ParkStore & { setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null> };
+  readonly directory: Directory;
+  readonly deadlines: Deadlines;
+  readonly breakers: Breakers;
+  readonly log: Log;
+  readonly probe: Probe;
+  readonly onDue: (lane: number, dueAt: number) => void;
+  readonly onEndpointChanged: (endpoint: Endpoint) => void;
+}
+
+type Decide = (position: DeliveryPosition, now: number) => Transition | null;
+
+/** A decision that lost a race is made again this often before the caller is told. */
+const RACES_MAX = 3;
+/** Rows parked or unparked per transaction. */
+const PARK_STEP = 500;
+
+export class Commands {
+  readonly #options: CommandsOptions;
+  /** One sweep per lane at a time; a newer one makes the older stop. */
+  readonly #parkings = new Map<number, symbol>();
+
+  constructor(options: CommandsOptions) {
+    this.#options = options;
+  }
+
+  /** Ends a delivery that waits. AppError: not_found, invalid_state (an attempt is out, or it is final). */
+  cancel(project: string, id: Id): Promise<Transition> {
+    return this.#change(project, id, { verb: "cancelled", decide: cancel, needsPayload: false });
+  }
+
+  discard(project: string, id: Id): Promise<Transition> {
+    return this.#change(project, id, { verb: "discarded", decide: discard, needsPayload: false });
+  }
+
+  /** Makes a waiting delivery due now. */
+  retryNow(project: string, id: Id): Promise<Transition> {
+    return this.#change(project, id, { verb: "retried now", decide: retryNow, needsPayload: true });
+  }
+
+  /** Sends a finished delivery again under its id. AppError: also gone, when its body was purged. */
+  replay(project: string, id: Id): Promise<Transition> {
+    return this.#change(project, id, { verb: "replayed", decide: replay, needsPayload: true });
+  }
+
+  /** A receiver's report on an awaited delivery. False: it no longer awaits one. */
+  async acknowledge(id: Id, report: { isAck: boolean; text: string | null }): Promise<boolean> {
+    const located = await this.#options.store.deliveryPosition(id);
+    return located !== null && this.#options.deadlines.acknowledge(located, report);
+  }
+
+  async pauseEndpoint(endpoint: Endpoint): Promise<Endpoint> {
+    const { store, clock } = this.#options;
+    const paused = await store.setEndpointPaused(endpoint.id, endpoint.pausedAt ?? clock.now());
+    return this.#endpointChanged(paused, "held");
+  }
+
+  /** Opens the lane again: paused, disabled or with an open breaker. */
+  async resumeEndpoint(endpoint: Endpoint): Promise<Endpoint> {
+    const { store, breakers } = this.#options;
+    await store.setEndpointDisabled(endpoint.id, null);
+    const resumed = await store.setEndpointPaused(endpoint.id, null);
+    breakers.reset(endpoint);
+    return this.#endpointChanged(resumed, "queued");
+  }
+
+  async setSourcePaused(source: Source, isPaused: boolean): Promise<Source> {
+    const { store, clock, directory } = this.#options;
+    const changed = await store.setSourcePaused(
+      source.id,
+      isPaused ? (source.pausedAt ?? clock.now()) : null,
+    );
+    if (changed === null) throw new AppError("not_found", "no such source");
+    directory.putSource(changed);
+    return changed;
+  }
+
+  async #endpointChanged(endpoint: Endpoint | null, to: "held" | "queued"): Promise<Endpoint> {
+    if (endpoint === null) throw new AppError("not_found", "no such endpoint");
+    this.#options.onEndpointChanged(endpoint);
+    this.#options.log.info(to === "held" ? "endpoint.paused" : "endpoint.resumed", {
+      endpoint: endpoint.name,
+    });
+    void this.#park(endpoint.lane, to);
+    return endpoint;
+  }
+
+  /** Walks the lane's backlog in the background, so that what waits also says why it waits. */
+  async #park(lane: number, to: "held" | "queued"): Promise<void> {
+    const sweep = Symbol(to);
+    this.#parkings.set(lane, sweep);
+    const { store, clock, probe, log, onDue } = this.#options;
+    try {
+      let after: { dueAt: number; seq: number } | null = null;
+      do {
+        const step: Awaited<ReturnType<ParkStore["parkLane"]>> = await store.parkLane({
+          lane,
+          to,
+          dueBy: Number.MAX_SAFE_INTEGER,
+          limit: PARK_STEP,
+          after,
+        });
+        after = step.next;
+      } while (after !== null && this.#parkings.get(lane) === sweep);
+    } catch (error) {
+      // Only the shown state lags behind; the lane itself was opened or closed already.
+      log.warn("lane.park_unfinished", { lane, to, error: String(error) });
+    }
+    if (this.#parkings.get(lane) === sweep) this.#parkings.delete(lane);
+    if (to === "queued") onDue(lane, clock.now());
+    probe.signal("lane.parked", { lane });
+  }
+
+  async #change(
+    project: string,
+    id: Id,
+    change: { readonly verb: string; readonly decide: Decide; readonly needsPayload: boolean },
+  ): Promise<Transition> {
+    const { store, clock, onDue } = this.#options;
+    for (let race = 0; race < RACES_MAX; race += 1) {
+      const located = await this.#locate(project, id);
+      const transition = change.decide(located.position, clock.now());
+      if (transition === null) {
+        const { state } = located.position;
+        throw new AppError("invalid_state", `a delivery that is ${state} cannot be ${change.verb}`, {
+          details: { state },
+        });
+      }
+      if (change.needsPayload && !located.hasPayload) {
+        throw new AppError("gone", "the body of this delivery is no longer kept");
+      }
+      if (!(await store.transition(transition))) continue;
+      if (transition.dueAt !== null) onDue(transition.lane, transition.dueAt);
+      this.#options.log.info("delivery.changed", { delivery: showId("delivery", id), to: transition.to });
+      return transition;
+    }
+    throw new AppError("conflict", "the delivery changes too fast at the moment; try again");
+  }
+
+  async #locate(project: string, id: Id): Promise<Located> {
+    const located = await this.#options.store.deliveryPosition(id);
+    if (located === null || located.facts.project !== project) {
+      throw new AppError("not_found", "no such delivery");
+    }
+    return located;
+  }
+}

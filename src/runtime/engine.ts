@@ -1,0 +1,193 @@
+/**
+ * The engine: every service of runtime/, wired to each other and to one store. What it is given decides everything
+ * else: a store, a sender, a clock, profiles. app.ts gives it the real ones, tests give it what they want to control.
+ */
+import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
+import { DEADLINE_LANE } from "../domain/delivery.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import { createIdFactory, type Id } from "../domain/id.ts";
+import type { NewRejection } from "../domain/rejection.ts";
+import type { Source } from "../domain/source.ts";
+import type { Profile } from "../domain/strategy.ts";
+import { Breakers } from "./breakers.ts";
+import type { Clock } from "./clock.ts";
+import { Commands } from "./commands.ts";
+import { Deadlines } from "./deadlines.ts";
+import { Directory } from "./directory.ts";
+import { Dispatcher } from "./dispatcher.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { Ingest } from "./ingest.ts";
+import { Intake } from "./intake.ts";
+import { type ClaimStore, Lanes } from "./lanes.ts";
+import type { Log } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import type {
+  AcceptStore,
+  Claimed,
+  DeadlineStore,
+  EndpointStateStore,
+  LocateStore,
+  ParkStore,
+  TransitionStore,
+} from "./ports.ts";
+import type { Probe } from "./probe.ts";
+import type { Random } from "./random.ts";
+import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile } from "./reconcile.ts";
+import { type PurgeStore, Retention, type RetentionOptions } from "./retention.ts";
+import type { Sender } from "./sender.ts";
+import { Settler } from "./settler.ts";
+import { Slots } from "./slots.ts";
+
+export interface EngineStore
+  extends AcceptStore,
+    ClaimStore<Claimed>,
+    DeadlineStore,
+    EndpointStateStore,
+    LocateStore,
+    ParkStore,
+    PurgeStore,
+    ReconcileStore,
+    TransitionStore {
+  readonly lease: number;
+  readonly newestId: Id | null;
+  readonly health: { readonly isHealthy: boolean };
+  reject(rejection: NewRejection): Promise<void>;
+  heartbeat(now: number): Promise<void>;
+  setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
+  laneHeads(): Promise<readonly { readonly lane: number; readonly nextDueAt: number }[]>;
+  createDelivery(delivery: NewDelivery & { readonly payload: NewPayload }, now: number): Promise<number>;
+}
+
+export interface EngineOptions {
+  readonly store: EngineStore;
+  readonly sender: Sender;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly probe: Probe;
+  readonly profiles: ReadonlyMap<string, Profile>;
+  readonly inFlightMax: number;
+  readonly keepMs: RetentionOptions["keepMs"];
+  readonly diskBytesMax: number;
+}
+
+export class Engine {
+  readonly directory = new Directory();
+  readonly metrics = new Metrics();
+  readonly slots: Slots;
+  readonly breakers: Breakers;
+  readonly lanes: Lanes<Claimed>;
+  readonly dispatcher: Dispatcher;
+  readonly deadlines: Deadlines;
+  readonly intake: Intake;
+  readonly ingest: Ingest;
+  readonly commands: Commands;
+  readonly retention: Retention;
+  readonly nextId: () => Id;
+  readonly #heartbeat: Heartbeat;
+  readonly #options: EngineOptions;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const { store, clock, random, log, probe, profiles } = options;
+    const { directory, metrics } = this;
+    this.nextId = createIdFactory(
+      { now: () => clock.wallNow(), randomBytes: (length) => random.bytes(length) },
+      store.newestId,
+    );
+    this.slots = new Slots(options.inFlightMax);
+    this.breakers = new Breakers({
+      profiles,
+      onChange: (endpoint, from, to) => {
+        log.warn("breaker.changed", { endpoint: endpoint.name, from: from.kind, to: to.kind });
+        this.lanes.wakeAfterBreaker(endpoint.lane);
+      },
+    });
+    this.lanes = new Lanes({
+      clock,
+      store,
+      slots: this.slots,
+      breakers: this.breakers,
+      start: (claimed, hold) => this.dispatcher.start(claimed, hold),
+      giveBack: (claimed) => this.dispatcher.giveBack(claimed),
+      sizeOf: (claimed) => claimed.payload.body.byteLength,
+    });
+    const shared = {
+      store,
+      clock,
+      random,
+      log,
+      probe,
+      profiles,
+      directory,
+      metrics,
+      breakers: this.breakers,
+    };
+    const wiring = {
+      ...shared,
+      nextId: this.nextId,
+      onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
+      onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
+      release: this.lanes.release.bind(this.lanes),
+      reserve: this.lanes.reserve.bind(this.lanes),
+      isStoreHealthy: () => store.health.isHealthy,
+      hasRoom: () => !this.retention.isFull(),
+      lease: store.lease,
+      reject: store.reject,
+      begin: this.lanes.begin.bind(this.lanes),
+      abandon: this.lanes.abandon.bind(this.lanes),
+      sender: options.sender,
+    };
+    const settler = new Settler(wiring);
+    this.dispatcher = new Dispatcher({ ...wiring, settler });
+    this.deadlines = new Deadlines({ ...wiring, settler });
+    this.intake = new Intake(wiring);
+    this.ingest = new Ingest({ ...wiring, intake: this.intake });
+    this.commands = new Commands({ ...wiring, deadlines: this.deadlines });
+    this.retention = new Retention({ ...shared, keepMs: options.keepMs, diskBytesMax: options.diskBytesMax });
+    this.#heartbeat = new Heartbeat(shared);
+  }
+
+  /** Loads what is defined, then begins to send what is due. The caller has reconciled the config before. */
+  async start(): Promise<void> {
+    await this.#load();
+    const heads = await this.#options.store.laneHeads();
+    this.lanes.start(heads.filter((head) => head.lane !== DEADLINE_LANE));
+    this.deadlines.start(heads.find((head) => head.lane === DEADLINE_LANE)?.nextDueAt ?? null);
+    this.retention.start();
+    this.#heartbeat.start();
+  }
+
+  /** Applies declarations to the store and to what runs. Throws AppError and changes nothing when it cannot. */
+  async reconcile(declarations: Declarations): Promise<ReconcileResult> {
+    const { store, clock } = this.#options;
+    const result = await reconcile(declarations, { store, nextId: this.nextId, now: clock.now() });
+    await this.#load();
+    return result;
+  }
+
+  /** Stops claiming, waits up to `limitMs` for attempts in flight, then gives the rest back to the queue. */
+  async stop(limitMs: number): Promise<void> {
+    this.lanes.stop();
+    await this.#heartbeat.stop();
+    await this.retention.stop();
+    await this.deadlines.stop();
+    await this.dispatcher.stop(limitMs);
+  }
+
+  async #load(): Promise<void> {
+    const definitions = await this.#options.store.loadDefinitions();
+    this.directory.replaceAll(definitions);
+    for (const endpoint of definitions.endpoints) this.lanes.upsert(endpoint);
+  }
+
+  #noteDue(lane: number, dueAt: number): void {
+    if (lane === DEADLINE_LANE) this.deadlines.noteDue(dueAt);
+    else this.lanes.noteDue(lane, dueAt);
+  }
+
+  #putEndpoint(endpoint: Endpoint): void {
+    this.directory.putEndpoint(endpoint);
+    this.lanes.upsert(endpoint);
+  }
+}

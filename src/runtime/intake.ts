@@ -1,0 +1,118 @@
+/**
+ * The one way in: an event and the deliveries it fans out to become durable together, and what could get a slot is
+ * sent the moment the commit is done. Slots are reserved before the insert, so the row is written as leased and the
+ * bytes that just came in are the bytes that go out, without being read back.
+ */
+
+import type { NewDelivery } from "../domain/delivery.ts";
+import { MINUTE } from "../domain/duration.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import { AppError } from "../domain/errors.ts";
+import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { Id } from "../domain/id.ts";
+import type { Payload } from "../domain/strategy.ts";
+import type { Place, Reservation } from "./lanes.ts";
+import type { AcceptStore, Claimed } from "./ports.ts";
+
+export interface IntakeOptions {
+  readonly store: AcceptStore;
+  /** The number of this process, which reserved deliveries are leased to. */
+  readonly lease: number;
+  readonly nextId: () => Id;
+  /** False when the disk budget is used up. */
+  readonly hasRoom: () => boolean;
+  readonly reserve: (endpoint: Endpoint, dueAt: number, bytes: number) => Reservation;
+  readonly begin: (claimed: Claimed, place: Place) => void;
+  readonly abandon: (place: Place) => void;
+  readonly onDue: (lane: number, dueAt: number) => void;
+}
+
+export type EventDraft = Omit<NewEvent, "id" | "headers" | "deliveries"> & { readonly payload: Payload };
+
+/** Retention makes room once a minute. */
+const FULL_RETRY_MS = MINUTE;
+
+interface Planned {
+  readonly endpoint: Endpoint;
+  readonly delivery: NewDelivery;
+  readonly place: Place | null;
+}
+
+export class Intake {
+  readonly #options: IntakeOptions;
+
+  constructor(options: IntakeOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves after the commit. Rejects with an AppError (overloaded, storage_unavailable, ...), nothing stored. */
+  async accept(draft: EventDraft, targets: readonly Endpoint[]): Promise<Accepted> {
+    const { store, nextId, hasRoom } = this.#options;
+    if (!hasRoom())
+      throw new AppError("overloaded", "the disk budget is used up", { retryAfterMs: FULL_RETRY_MS });
+    const { payload, ...fields } = draft;
+    const id = nextId();
+    const planned = targets.map((endpoint) => this.#plan(endpoint, draft.receivedAt, draft.body.byteLength));
+    const deliveries = planned.map((plan) => plan.delivery);
+    let accepted: Accepted;
+    try {
+      accepted = await store.accept({ ...fields, id, headers: JSON.stringify(payload.headers), deliveries });
+    } catch (error) {
+      this.#abandonAll(planned);
+      throw error;
+    }
+    if (accepted.isDuplicate) this.#abandonAll(planned);
+    else this.#startAll(planned, accepted.seqs, { eventId: id, payload });
+    return accepted;
+  }
+
+  #plan(endpoint: Endpoint, dueAt: number, bytes: number): Planned {
+    const reservation = this.#options.reserve(endpoint, dueAt, bytes);
+    const delivery: NewDelivery = {
+      id: this.#options.nextId(),
+      project: endpoint.project,
+      lane: endpoint.lane,
+      endpointId: endpoint.id,
+      profile: endpoint.profile,
+      state: reservation.state,
+      dueAt,
+      spec: null,
+      payload: null,
+    };
+    return { endpoint, delivery, place: reservation.state === "sending" ? reservation.place : null };
+  }
+
+  #startAll(
+    planned: readonly Planned[],
+    seqs: readonly number[],
+    event: { readonly eventId: Id; readonly payload: Payload },
+  ): void {
+    for (const [index, { endpoint, delivery, place }] of planned.entries()) {
+      if (place === null) {
+        this.#options.onDue(endpoint.lane, delivery.dueAt);
+        continue;
+      }
+      const { id, project, lane, dueAt, profile, spec } = delivery;
+      const claimed: Claimed = {
+        position: {
+          seq: seqs[index] as number,
+          lane,
+          state: "sending",
+          dueAt,
+          lease: this.#options.lease,
+          attemptCount: 0,
+          budgetStart: 0,
+          policyState: null,
+        },
+        profile,
+        facts: { id, eventId: event.eventId, project, createdAt: dueAt, scheduledAt: dueAt, spec },
+        payload: event.payload,
+      };
+      this.#options.begin(claimed, place);
+    }
+  }
+
+  #abandonAll(planned: readonly Planned[]): void {
+    for (const { place } of planned) if (place !== null) this.#options.abandon(place);
+  }
+}

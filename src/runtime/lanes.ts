@@ -1,0 +1,395 @@
+/**
+ * Lanes: one per endpoint, each with its own concurrency, rate, pause and breaker, so that no backlog of one delays
+ * another. A lane keeps a few numbers in memory and its backlog in the store: `nextDueAt` says when something without
+ * a lease is next due, and claiming pages in a bounded window.
+ *
+ *   asleep     nothing due: in the wake heap at nextDueAt, or nowhere when the lane is empty
+ *   blocked    due, but paused or disabled (an upsert wakes it), breaker or rate (the heap wakes it), concurrency
+ *              (its own release wakes it), or no global slot (the ring of waiters, served on every release)
+ *   claiming   one claim is on its way to the store
+ *
+ * Two things keep the disk out of the way of a busy lane. A producer reserves its place before its insert commits
+ * (`reserve`): the row is written as leased and the bytes in memory go out without being read back. And a lane that
+ * has shown to be fast leases a window ahead of its slots (`ready`), so that a slot never waits for a commit. A slow
+ * or new lane has no window: what waits in one is leased, and would wait for nothing good there.
+ */
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { Breakers } from "./breakers.ts";
+import type { Clock, Timer } from "./clock.ts";
+import { TokenBucket } from "./rate.ts";
+import { isFast, newSlotUse, type Slots, type SlotTicket, type SlotUse } from "./slots.ts";
+import { WakeHeap } from "./wake-heap.ts";
+
+export interface ClaimRequest {
+  readonly lane: number;
+  readonly now: number;
+  readonly limit: number;
+  readonly bytesMax: number;
+}
+
+export interface ClaimStore<Claimed> {
+  claim(request: ClaimRequest): Promise<{
+    readonly claimed: readonly Claimed[];
+    readonly nextDueAt: number | null;
+  }>;
+}
+
+export interface LanesOptions<Claimed> {
+  readonly clock: Clock;
+  readonly store: ClaimStore<Claimed>;
+  readonly slots: Slots;
+  readonly breakers: Breakers;
+  /** Takes over a leased delivery with its slot; calls release() when the slot is free again. */
+  readonly start: (claimed: Claimed, hold: Hold) => void;
+  /** Takes over a leased delivery that its lane cannot send now: it goes back to the store. */
+  readonly giveBack: (claimed: Claimed) => void;
+  /** Body bytes that a leased delivery holds in memory. */
+  readonly sizeOf: (claimed: Claimed) => number;
+}
+
+/** A slot in a lane, from start to release. */
+export interface Hold {
+  readonly lane: number;
+  readonly ticket: SlotTicket;
+}
+
+/** A place in a lane for a delivery whose insert is on its way: with a slot, or in the window (null). */
+export interface Place {
+  readonly lane: number;
+  readonly ticket: SlotTicket | null;
+  readonly bytes: number;
+}
+
+/** What a producer writes: leased with its place, waiting its turn, or parked. */
+export type Reservation =
+  | { readonly state: "sending"; readonly place: Place }
+  | { readonly state: "queued" | "held" };
+
+interface Lane<Claimed> {
+  endpoint: Endpoint;
+  readonly use: SlotUse;
+  bucket: TokenBucket | null;
+  nextDueAt: number | null;
+  isClaiming: boolean;
+  /** Leased and waiting for a slot, oldest first. */
+  ready: Claimed[];
+  /** Places in the window that are promised to inserts on their way. */
+  promised: number;
+  /** The earliest due time noted while a claim was on its way; its answer may not know of it yet. */
+  notedAt: number | null;
+}
+
+export interface LaneOverview {
+  readonly inFlight: number;
+  readonly nextDueAt: number | null;
+  readonly averageHoldMs: number | null;
+}
+
+/** Deliveries that a fast lane may lease ahead of its slots: several commits' worth at the fastest rate measured. */
+const WINDOW_MAX = 256;
+/** Body bytes in all windows together; beyond it lanes work without one. */
+const WINDOW_BYTES_MAX = 64 * 1_048_576;
+/** Bodies of one claim; a lane with huge bodies pages in fewer deliveries at a time. */
+const CLAIM_BYTES_MAX = 8 * 1_048_576;
+const CLAIM_ITEMS_MAX = 128;
+/** After a claim that failed: the store is down, and its own probe runs at this pace. */
+const CLAIM_RETRY_MS = 1_000;
+/** Waiting lanes looked at per freed slot, so that a release costs the same however many wait. */
+const RING_STEPS = 8;
+
+export class Lanes<Claimed> {
+  readonly #options: LanesOptions<Claimed>;
+  readonly #lanes = new Map<number, Lane<Claimed>>();
+  readonly #heap = new WakeHeap<Lane<Claimed>>();
+  /** Lanes without a single slot that wait for a global one, longest waiting first. */
+  readonly #ring = new Set<Lane<Claimed>>();
+  /** Lanes whose breaker waits for a probe that another lane or an earlier attempt carries. */
+  readonly #probeWaiters = new Set<Lane<Claimed>>();
+  #timer: { at: number; timer: Timer } | null = null;
+  #windowBytes = 0;
+  #isRunning = false;
+
+  constructor(options: LanesOptions<Claimed>) {
+    this.#options = options;
+  }
+
+  /** Begins to claim. `heads` is what the store holds from before. */
+  start(heads: readonly { readonly lane: number; readonly nextDueAt: number }[]): void {
+    this.#isRunning = true;
+    for (const head of heads) this.noteDue(head.lane, head.nextDueAt);
+    for (const lane of this.#lanes.values()) this.#pump(lane);
+  }
+
+  /** Claims nothing more and gives back what waits in windows. What was started goes on until it is released. */
+  stop(): void {
+    this.#isRunning = false;
+    this.#timer?.timer.cancel();
+    this.#timer = null;
+    for (const lane of this.#lanes.values()) this.#emptyWindow(lane);
+  }
+
+  /** Makes a lane known, or gives it its endpoint's new definition; wakes it, since it may be open now. */
+  upsert(endpoint: Endpoint): void {
+    const known = this.#lanes.get(endpoint.lane);
+    const now = this.#options.clock.now();
+    const { rate } = endpoint;
+    if (!known) {
+      this.#lanes.set(endpoint.lane, {
+        endpoint,
+        use: newSlotUse(),
+        bucket: rate === null ? null : new TokenBucket(rate, now),
+        nextDueAt: null,
+        isClaiming: false,
+        ready: [],
+        promised: 0,
+        notedAt: null,
+      });
+      return;
+    }
+    const isSameRate = JSON.stringify(known.endpoint.rate) === JSON.stringify(rate);
+    if (!isSameRate) known.bucket = rate === null ? null : new TokenBucket(rate, now);
+    known.endpoint = endpoint;
+    this.#pump(known);
+  }
+
+  /** Something without a lease is due then in this lane. Too early is harmless, it costs one empty claim. */
+  noteDue(number: number, dueAt: number): void {
+    const lane = this.#lanes.get(number);
+    if (!lane) return;
+    if (lane.isClaiming) lane.notedAt = Math.min(lane.notedAt ?? dueAt, dueAt);
+    if (lane.nextDueAt !== null && lane.nextDueAt <= dueAt) return;
+    lane.nextDueAt = dueAt;
+    this.#pump(lane);
+  }
+
+  /** Decides how a delivery that is about to be inserted is written. A place must end in begin() or abandon(). */
+  reserve(endpoint: Endpoint, dueAt: number, bytes: number): Reservation {
+    const lane = this.#lanes.get(endpoint.lane);
+    const { clock, breakers, slots } = this.#options;
+    const now = clock.now();
+    if (!lane) return { state: "queued" };
+    if (isClosed(lane.endpoint)) return { state: "held" };
+    const gate = breakers.gate(lane.endpoint, now);
+    if (gate.kind === "closed") return { state: "held" };
+    const hasOlderWork = lane.isClaiming || (lane.nextDueAt !== null && lane.nextDueAt <= now);
+    if (!this.#isRunning || dueAt > now || hasOlderWork || gate.kind === "probe") return { state: "queued" };
+    const monotonicMs = clock.monotonicMs();
+    const waiting = lane.ready.length + lane.promised;
+    if (waiting === 0 && this.#startable(lane, now, monotonicMs) > 0) {
+      lane.bucket?.take(1);
+      const ticket = slots.take(lane.use, monotonicMs);
+      return { state: "sending", place: { lane: endpoint.lane, ticket, bytes } };
+    }
+    if (waiting >= this.#windowOf(lane, monotonicMs)) return { state: "queued" };
+    lane.promised += 1;
+    this.#windowBytes += bytes;
+    return { state: "sending", place: { lane: endpoint.lane, ticket: null, bytes } };
+  }
+
+  /** The insert has committed: sends the delivery, or lets it wait in the window. */
+  begin(claimed: Claimed, place: Place): void {
+    const lane = this.#lanes.get(place.lane);
+    if (place.ticket !== null) this.#options.start(claimed, { lane: place.lane, ticket: place.ticket });
+    else if (lane) {
+      lane.promised -= 1;
+      lane.ready.push(claimed);
+      this.#pump(lane);
+    }
+  }
+
+  /** The insert did not happen. */
+  abandon(place: Place): void {
+    const lane = this.#lanes.get(place.lane);
+    if (place.ticket !== null) this.release({ lane: place.lane, ticket: place.ticket }, false);
+    else if (lane) {
+      lane.promised -= 1;
+      this.#windowBytes -= place.bytes;
+    }
+  }
+
+  /** Frees a slot. `isUsed` false: nothing was sent, so the lane's rate gets its token back too. */
+  release(hold: Hold, isUsed: boolean): void {
+    const lane = this.#lanes.get(hold.lane);
+    if (!lane) return;
+    const { slots, clock } = this.#options;
+    slots.giveBack(lane.use, hold.ticket, { isUsed, monotonicMs: clock.monotonicMs() });
+    if (!isUsed) lane.bucket?.giveBack(1);
+    this.#serveRing();
+    this.#pump(lane);
+  }
+
+  /** A breaker changed: lanes that waited for its probe look again, and so does its own. */
+  wakeAfterBreaker(number: number): void {
+    const waiters = [...this.#probeWaiters];
+    this.#probeWaiters.clear();
+    for (const lane of waiters) this.#pump(lane);
+    const lane = this.#lanes.get(number);
+    if (lane) this.#pump(lane);
+  }
+
+  overview(number: number): LaneOverview {
+    const lane = this.#lanes.get(number);
+    return {
+      inFlight: lane?.use.inFlight ?? 0,
+      nextDueAt: lane?.nextDueAt ?? null,
+      averageHoldMs: lane?.use.averageHoldMs ?? null,
+    };
+  }
+
+  /** True when nothing is due and nothing is being claimed: what a virtual clock calls settled. */
+  isSettled(now: number): boolean {
+    const next = this.#heap.nextAt();
+    if ((next !== null && next <= now) || this.#ring.size > 0) return false;
+    for (const lane of this.#lanes.values())
+      if (lane.isClaiming || lane.use.inFlight > 0 || lane.ready.length > 0) return false;
+    return true;
+  }
+
+  #pump(lane: Lane<Claimed>): void {
+    const now = this.#options.clock.now();
+    if (!this.#isRunning || !this.#isOpen(lane, now)) {
+      this.#emptyWindow(lane);
+      return;
+    }
+    this.#startReady(lane, now);
+    if (lane.isClaiming || lane.nextDueAt === null) return;
+    if (lane.nextDueAt > now) {
+      this.#sleep(lane, lane.nextDueAt);
+      return;
+    }
+    this.#heap.clear(lane);
+    const count = this.#claimable(lane, now);
+    if (count > 0) void this.#claim(lane, count, now);
+  }
+
+  /** Whether anything may be sent; arranges the wake-up when the breaker says no. */
+  #isOpen(lane: Lane<Claimed>, now: number): boolean {
+    if (isClosed(lane.endpoint)) return false;
+    const gate = this.#options.breakers.gate(lane.endpoint, now);
+    if (gate.kind !== "closed") return true;
+    if (gate.until === null) this.#probeWaiters.add(lane);
+    else if (lane.nextDueAt !== null) this.#sleep(lane, Math.max(gate.until, lane.nextDueAt));
+    return false;
+  }
+
+  #startReady(lane: Lane<Claimed>, now: number): void {
+    const { slots, clock, start, sizeOf } = this.#options;
+    if (lane.ready.length === 0) return;
+    const monotonicMs = clock.monotonicMs();
+    const count = Math.min(lane.ready.length, this.#startable(lane, now, monotonicMs));
+    if (count === 0) {
+      if (lane.use.inFlight === 0) this.#waitForSlot(lane, now);
+      return;
+    }
+    const taken = lane.ready.splice(0, count);
+    lane.bucket?.take(count);
+    for (const claimed of taken) {
+      this.#windowBytes -= sizeOf(claimed);
+      start(claimed, { lane: lane.endpoint.lane, ticket: slots.take(lane.use, monotonicMs) });
+    }
+  }
+
+  /** How many attempts the lane may start at this instant. */
+  #startable(lane: Lane<Claimed>, now: number, monotonicMs: number): number {
+    const { endpoint, use, bucket } = lane;
+    let wanted = endpoint.concurrency - use.inFlight;
+    if (this.#options.breakers.gate(endpoint, now).kind === "probe") wanted = Math.min(wanted, 1);
+    if (bucket !== null) wanted = Math.min(wanted, bucket.available(now));
+    return wanted < 1 ? 0 : this.#options.slots.allowance(use, wanted, monotonicMs);
+  }
+
+  /** A lane with an attempt out is woken by its own release; one without has to be woken by somebody else's. */
+  #waitForSlot(lane: Lane<Claimed>, now: number): void {
+    if (lane.bucket !== null && lane.bucket.available(now) < 1) this.#sleep(lane, lane.bucket.nextAt(now));
+    else this.#ring.add(lane);
+  }
+
+  /** How many deliveries to lease now: what can start, and for a fast lane as much again as its window has room. */
+  #claimable(lane: Lane<Claimed>, now: number): number {
+    const monotonicMs = this.#options.clock.monotonicMs();
+    const startable = this.#startable(lane, now, monotonicMs);
+    const waiting = lane.ready.length + lane.promised;
+    const window = this.#windowOf(lane, monotonicMs);
+    const count = Math.max(startable - waiting, 0) + Math.max(window - waiting, 0);
+    if (startable === 0 && lane.use.inFlight === 0) {
+      this.#waitForSlot(lane, now);
+      return 0;
+    }
+    if (startable === 0 && lane.bucket !== null) this.#sleep(lane, lane.bucket.nextAt(now));
+    // A window is refilled by halves: claiming one by one would be a statement per delivery for nothing.
+    if (startable === 0 && count < window / 2) return 0;
+    return Math.min(count, CLAIM_ITEMS_MAX);
+  }
+
+  async #claim(lane: Lane<Claimed>, count: number, now: number): Promise<void> {
+    const { store, clock } = this.#options;
+    lane.isClaiming = true;
+    lane.notedAt = null;
+    let retryAt: number | null = null;
+    try {
+      const request = { lane: lane.endpoint.lane, now, limit: count, bytesMax: CLAIM_BYTES_MAX };
+      const result = await store.claim(request);
+      lane.nextDueAt = earliest(result.nextDueAt, lane.notedAt);
+      for (const claimed of result.claimed) {
+        lane.ready.push(claimed);
+        this.#windowBytes += this.#options.sizeOf(claimed);
+      }
+    } catch {
+      // The store has said why to its own listener; here it only means: not now.
+      retryAt = clock.now() + CLAIM_RETRY_MS;
+    }
+    lane.isClaiming = false;
+    if (retryAt === null) this.#pump(lane);
+    else this.#sleep(lane, retryAt);
+  }
+
+  #emptyWindow(lane: Lane<Claimed>): void {
+    for (const claimed of lane.ready.splice(0)) {
+      this.#windowBytes -= this.#options.sizeOf(claimed);
+      this.#options.giveBack(claimed);
+    }
+  }
+
+  /** Room for deliveries leased ahead of their slots. */
+  #windowOf(lane: Lane<Claimed>, monotonicMs: number): number {
+    if (lane.bucket !== null || !isFast(lane.use, monotonicMs)) return 0;
+    return this.#windowBytes < WINDOW_BYTES_MAX ? WINDOW_MAX : 0;
+  }
+
+  #serveRing(): void {
+    let steps = 0;
+    for (const lane of this.#ring) {
+      if (steps++ >= RING_STEPS || this.#options.slots.used >= this.#options.slots.total) return;
+      this.#ring.delete(lane);
+      this.#pump(lane);
+    }
+  }
+
+  #sleep(lane: Lane<Claimed>, at: number): void {
+    this.#heap.set(lane, at);
+    this.#arm();
+  }
+
+  #arm(): void {
+    const at = this.#heap.nextAt();
+    if (at === null || !this.#isRunning || (this.#timer !== null && this.#timer.at <= at)) return;
+    this.#timer?.timer.cancel();
+    this.#timer = { at, timer: this.#options.clock.setTimer(at, () => this.#wake()) };
+  }
+
+  #wake(): void {
+    this.#timer = null;
+    const now = this.#options.clock.now();
+    for (let lane = this.#heap.takeDue(now); lane; lane = this.#heap.takeDue(now)) this.#pump(lane);
+    this.#arm();
+  }
+}
+
+function isClosed(endpoint: Endpoint): boolean {
+  return endpoint.pausedAt !== null || endpoint.disabledAt !== null;
+}
+
+function earliest(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
+}

@@ -1,0 +1,82 @@
+/** Counters fed by outcomes as they happen; a scrape reads them and never touches the store. */
+import type { AttemptRecord } from "../domain/attempt.ts";
+import type { DeliveryState } from "../domain/delivery.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { RejectionReason } from "../domain/rejection.ts";
+
+/** Upper bounds in milliseconds: from a neighbour on the same machine to the longest usual timeout. */
+export const DURATION_BUCKETS_MS = [
+  1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 30_000,
+] as const;
+
+export interface EndpointCounters {
+  readonly name: string;
+  readonly project: string;
+  succeeded: number;
+  failed: number;
+  awaiting: number;
+  dead: number;
+  durationSumMs: number;
+  /** One more than the bounds: the last holds what took longer. Not cumulative. */
+  readonly durations: number[];
+}
+
+export interface SourceCounters {
+  accepted: number;
+  duplicates: number;
+  readonly rejected: Partial<Record<RejectionReason, number>>;
+}
+
+export class Metrics {
+  readonly endpoints = new Map<string, EndpointCounters>();
+  readonly sources = new Map<string, SourceCounters>();
+  /** Requests to sources that do not exist: a counter and no row, so that nobody can fill the disk with them. */
+  unknownSourceCount = 0;
+  refusedForLoadCount = 0;
+
+  countAttempt(endpoint: Endpoint, attempt: AttemptRecord, to: DeliveryState): void {
+    const counters = this.#endpoint(endpoint);
+    counters[attempt.outcome] += 1;
+    if (to === "dead") counters.dead += 1;
+    counters.durationSumMs += attempt.durationMs;
+    const index = DURATION_BUCKETS_MS.findIndex((bound) => attempt.durationMs <= bound);
+    const at = index === -1 ? DURATION_BUCKETS_MS.length : index;
+    counters.durations[at] = (counters.durations[at] ?? 0) + 1;
+  }
+
+  countAccepted(source: string, isDuplicate: boolean): void {
+    const counters = this.#source(source);
+    if (isDuplicate) counters.duplicates += 1;
+    else counters.accepted += 1;
+  }
+
+  countRejected(source: string, reason: RejectionReason): void {
+    const { rejected } = this.#source(source);
+    rejected[reason] = (rejected[reason] ?? 0) + 1;
+  }
+
+  #endpoint(endpoint: Endpoint): EndpointCounters {
+    const known = this.endpoints.get(endpoint.id);
+    if (known) return known;
+    const made: EndpointCounters = {
+      name: endpoint.name,
+      project: endpoint.project,
+      succeeded: 0,
+      failed: 0,
+      awaiting: 0,
+      dead: 0,
+      durationSumMs: 0,
+      durations: new Array(DURATION_BUCKETS_MS.length + 1).fill(0),
+    };
+    this.endpoints.set(endpoint.id, made);
+    return made;
+  }
+
+  #source(name: string): SourceCounters {
+    const known = this.sources.get(name);
+    if (known) return known;
+    const made: SourceCounters = { accepted: 0, duplicates: 0, rejected: {} };
+    this.sources.set(name, made);
+    return made;
+  }
+}

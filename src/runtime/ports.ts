@@ -1,0 +1,59 @@
+/** What the services need of storage: small interfaces, declared here and fulfilled in app.ts. */
+import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { Id } from "../domain/id.ts";
+import type { DeliveryFacts, Payload } from "../domain/strategy.ts";
+
+/** A leased delivery with everything that sending it needs. */
+export interface Claimed {
+  readonly position: DeliveryPosition;
+  readonly profile: string;
+  readonly facts: DeliveryFacts;
+  readonly payload: Payload;
+}
+
+/** A delivery as decisions about it need it. */
+export interface Located {
+  readonly position: DeliveryPosition;
+  readonly profile: string;
+  readonly facts: DeliveryFacts;
+  /** False when its body is gone: it cannot be sent again. */
+  readonly hasPayload: boolean;
+}
+
+export interface AcceptStore {
+  accept(event: NewEvent): Promise<Accepted>;
+  createDelivery(delivery: NewDelivery & { readonly payload: NewPayload }, now: number): Promise<number>;
+}
+
+export interface TransitionStore {
+  transition(change: Transition): Promise<boolean>;
+}
+
+export interface LocateStore {
+  deliveryPosition(id: Id): Promise<Located | null>;
+}
+
+export interface DeadlineStore {
+  dueDeadlines(input: { readonly now: number; readonly limit: number }): Promise<readonly Located[]>;
+}
+
+export interface EndpointStateStore {
+  setEndpointPaused(id: Id, pausedAt: number | null): Promise<Endpoint | null>;
+  setEndpointDisabled(id: Id, disabled: { at: number; reason: string } | null): Promise<Endpoint | null>;
+}
+
+export interface ParkStore {
+  /** Moves a bounded number of waiting deliveries of a lane into or out of `held`. */
+  parkLane(input: {
+    readonly lane: number;
+    readonly to: "held" | "queued";
+    readonly dueBy: number;
+    readonly limit: number;
+    readonly after: { readonly dueAt: number; readonly seq: number } | null;
+  }): Promise<{
+    readonly movedCount: number;
+    readonly next: { readonly dueAt: number; readonly seq: number } | null;
+  }>;
+}

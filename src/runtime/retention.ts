@@ -1,0 +1,133 @@
+/**
+ * Forgets what is old enough, in small steps with the event loop free between them, and keeps the file under its
+ * budget: bodies of finished deliveries go first, pending ones never. When even that is not enough, `isFull` tells
+ * the front door to refuse.
+ */
+import { MINUTE } from "../domain/duration.ts";
+import type { Clock, Timer } from "./clock.ts";
+import type { Log } from "./log.ts";
+import type { Probe } from "./probe.ts";
+
+export type PurgeKind =
+  | "delivered"
+  | "dead"
+  | "events"
+  | "rejections"
+  | "dedupe"
+  | "processes"
+  | "bodies"
+  | "pages";
+
+export interface PurgeStore {
+  purge(input: { readonly kind: PurgeKind; readonly before: number; readonly limit: number }): Promise<{
+    readonly deletedCount: number;
+    readonly isDone: boolean;
+  }>;
+  usedBytes(): number;
+}
+
+export interface RetentionOptions {
+  readonly clock: Clock;
+  readonly store: PurgeStore;
+  readonly log: Log;
+  readonly probe: Probe;
+  /** How long each kind is kept, in milliseconds. */
+  readonly keepMs: {
+    readonly delivered: number;
+    readonly dead: number;
+    readonly events: number;
+    readonly rejections: number;
+  };
+  readonly diskBytesMax: number;
+}
+
+const SWEEP_EVERY_MS = MINUTE;
+/** Rows looked at per transaction: a few milliseconds of work between two turns of the event loop. */
+const STEP_ROWS = 500;
+/** At the fastest ingest this is a few MiB of slack. */
+const FULL_CHECK_MS = 100;
+/** Bodies go when this share of the budget is in use, so that the front door need not refuse. */
+const TRIM_SHARE = 0.9;
+
+export class Retention {
+  readonly #options: RetentionOptions;
+  #timer: Timer | null = null;
+  #sweep: Promise<void> = Promise.resolve();
+  #isRunning = false;
+  #isFull = false;
+  #checkFullAtMs = 0;
+
+  constructor(options: RetentionOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#isRunning = true;
+    this.#arm();
+  }
+
+  async stop(): Promise<void> {
+    this.#isRunning = false;
+    this.#timer?.cancel();
+    await this.#sweep;
+  }
+
+  /** True when the budget is used up: the front door refuses. Measured at most every FULL_CHECK_MS. */
+  isFull(): boolean {
+    const { clock, store, diskBytesMax } = this.#options;
+    const nowMs = clock.monotonicMs();
+    if (nowMs >= this.#checkFullAtMs) {
+      this.#checkFullAtMs = nowMs + FULL_CHECK_MS;
+      this.#isFull = store.usedBytes() >= diskBytesMax;
+    }
+    return this.#isFull;
+  }
+
+  #arm(): void {
+    if (!this.#isRunning) return;
+    const { clock, log } = this.#options;
+    this.#timer = clock.setTimer(clock.now() + SWEEP_EVERY_MS, () => {
+      this.#sweep = this.sweep()
+        .catch((error: unknown) => log.warn("retention.failed", { error: String(error) }))
+        .then(() => this.#arm());
+    });
+  }
+
+  /** One full round. Also what the timer runs. */
+  async sweep(): Promise<void> {
+    const { clock, keepMs, probe, log } = this.#options;
+    const now = clock.now();
+    let deleted = 0;
+    deleted += await this.#purge("delivered", now - keepMs.delivered);
+    deleted += await this.#purge("dead", now - keepMs.dead);
+    deleted += await this.#purge("events", now - keepMs.events);
+    deleted += await this.#purge("rejections", now - keepMs.rejections);
+    deleted += await this.#purge("dedupe", now);
+    deleted += await this.#purge("processes", now - keepMs.dead);
+    const trimmed = await this.#trim();
+    if (deleted + trimmed > 0) await this.#purge("pages", now);
+    if (trimmed > 0) log.warn("retention.bodies_dropped", { count: trimmed });
+    if (deleted > 0) log.info("retention.swept", { deleted });
+    probe.signal("retention.swept", { deleted: deleted + trimmed });
+  }
+
+  async #purge(kind: PurgeKind, before: number): Promise<number> {
+    let deleted = 0;
+    for (;;) {
+      const step = await this.#options.store.purge({ kind, before, limit: STEP_ROWS });
+      deleted += step.deletedCount;
+      if (step.isDone || !this.#isRunning) return deleted;
+    }
+  }
+
+  async #trim(): Promise<number> {
+    const { store, clock, diskBytesMax } = this.#options;
+    let trimmed = 0;
+    while (store.usedBytes() > diskBytesMax * TRIM_SHARE) {
+      const step = await store.purge({ kind: "bodies", before: clock.now(), limit: STEP_ROWS });
+      trimmed += step.deletedCount;
+      if (step.isDone || !this.#isRunning) break;
+    }
+    return trimmed;
+  }
+}

@@ -1,0 +1,88 @@
+/**
+ * The global bound on attempts in flight, shared so that no set of lanes can starve another. Three rules, cheapest
+ * form that holds against hundreds of hanging receivers:
+ *
+ *   1. A lane that has shown to be fast may take any free slot.
+ *   2. Any other lane (new, or slow) may hold at most the 64th part of what is free, but always one.
+ *   3. The last eighth of all slots is for fast lanes only.
+ *
+ * Fast means: its attempts took under a second on a moving average, and none is out for longer than that now.
+ */
+import { SECOND } from "../domain/duration.ts";
+
+const FAST_HOLD_MS = SECOND;
+const UNPROVEN_SHARE = 64;
+const FAST_RESERVE_SHARE = 8;
+/** Weight of the newest attempt in the moving average: some ten attempts make or break a reputation. */
+const AVERAGE_WEIGHT = 0.2;
+
+/** What a lane's slots have been doing. Owned by the lane, read and written only here. */
+export interface SlotUse {
+  inFlight: number;
+  /** Moving average of how long an attempt held its slot; null before the first. */
+  averageHoldMs: number | null;
+  /** Monotonic instants at which the attempts in flight took their slots, oldest first. */
+  readonly takenAt: Set<{ readonly at: number }>;
+}
+
+export interface SlotTicket {
+  readonly at: number;
+}
+
+export function newSlotUse(): SlotUse {
+  return { inFlight: 0, averageHoldMs: null, takenAt: new Set() };
+}
+
+export class Slots {
+  readonly #total: number;
+  #used = 0;
+
+  constructor(total: number) {
+    this.#total = total;
+  }
+
+  get used(): number {
+    return this.#used;
+  }
+
+  get total(): number {
+    return this.#total;
+  }
+
+  /** Returns how many slots the lane may take now, at most `wanted`. */
+  allowance(use: SlotUse, wanted: number, monotonicMs: number): number {
+    const free = this.#total - this.#used;
+    if (free <= 0 || wanted <= 0) return 0;
+    if (isFast(use, monotonicMs)) return Math.min(wanted, free);
+    const open = free - Math.floor(this.#total / FAST_RESERVE_SHARE);
+    if (open <= 0) return 0;
+    const share = Math.max(1, Math.floor(open / UNPROVEN_SHARE));
+    return Math.max(0, Math.min(wanted, open, share - use.inFlight));
+  }
+
+  take(use: SlotUse, monotonicMs: number): SlotTicket {
+    const ticket = { at: monotonicMs };
+    this.#used += 1;
+    use.inFlight += 1;
+    use.takenAt.add(ticket);
+    return ticket;
+  }
+
+  /** Gives a slot back. `isUsed` false means that nothing was sent, which says nothing about the receiver. */
+  giveBack(use: SlotUse, ticket: SlotTicket, options: { isUsed: boolean; monotonicMs: number }): void {
+    if (!use.takenAt.delete(ticket)) return;
+    this.#used -= 1;
+    use.inFlight -= 1;
+    if (!options.isUsed) return;
+    const heldMs = options.monotonicMs - ticket.at;
+    const average = use.averageHoldMs;
+    use.averageHoldMs = average === null ? heldMs : average + (heldMs - average) * AVERAGE_WEIGHT;
+  }
+}
+
+/** Whether the lane has earned the first rule. */
+export function isFast(use: SlotUse, monotonicMs: number): boolean {
+  if (use.averageHoldMs === null || use.averageHoldMs >= FAST_HOLD_MS) return false;
+  for (const oldest of use.takenAt) return monotonicMs - oldest.at < FAST_HOLD_MS;
+  return true;
+}

@@ -1,0 +1,106 @@
+/** Everything that can be written, as values, and the table that applies them inside the writer's transaction. */
+import type { Database } from "bun:sqlite";
+import type { NewDelivery, Transition } from "../domain/delivery.ts";
+import type { NewEvent } from "../domain/event.ts";
+import type { Id } from "../domain/id.ts";
+import type { NewRejection } from "../domain/rejection.ts";
+import type {
+  ApiKeyDefinition,
+  EndpointDefinition,
+  ParkInput,
+  ProjectDefinition,
+  SourceDefinition,
+} from "./contract.ts";
+import { type ClaimInput, createDeliveryInserter, createDeliveryWrites } from "./deliveries.ts";
+import { createEndpointWrites } from "./endpoints.ts";
+import { createEventWrites } from "./events.ts";
+import { createKeyWrites } from "./keys.ts";
+import { createParking } from "./parking.ts";
+import { createProcessWrites } from "./processes.ts";
+import { createPurge, type PurgeInput } from "./purge.ts";
+import { createRejectionWrites } from "./rejections.ts";
+import type { Sealing } from "./sealing.ts";
+import { createSourceWrites } from "./sources.ts";
+
+export type Command =
+  | { readonly verb: "accept"; readonly event: NewEvent }
+  | { readonly verb: "createDelivery"; readonly delivery: NewDelivery; readonly now: number }
+  | { readonly verb: "claim"; readonly input: ClaimInput }
+  | { readonly verb: "transition"; readonly change: Transition }
+  | { readonly verb: "reject"; readonly rejection: NewRejection }
+  | { readonly verb: "parkLane"; readonly input: ParkInput }
+  | { readonly verb: "heartbeat"; readonly now: number }
+  | { readonly verb: "purge"; readonly input: PurgeInput }
+  | { readonly verb: "putEndpoint"; readonly definition: EndpointDefinition; readonly now: number }
+  | { readonly verb: "putSource"; readonly definition: SourceDefinition; readonly now: number }
+  | { readonly verb: "putProject"; readonly definition: ProjectDefinition; readonly now: number }
+  | { readonly verb: "putApiKey"; readonly definition: ApiKeyDefinition; readonly now: number }
+  | { readonly verb: "setEndpointPaused"; readonly id: Id; readonly pausedAt: number | null }
+  | { readonly verb: "setEndpointDisabled"; readonly id: Id; readonly disabled: Disabled | null }
+  | { readonly verb: "setSourcePaused"; readonly id: Id; readonly pausedAt: number | null }
+  | { readonly verb: "retireEndpoint"; readonly id: Id; readonly now: number }
+  | { readonly verb: "retireSource"; readonly id: Id; readonly now: number }
+  | { readonly verb: "retireProject"; readonly name: string; readonly now: number }
+  | { readonly verb: "retireApiKey"; readonly id: Id; readonly now: number };
+
+interface Disabled {
+  readonly at: number;
+  readonly reason: string;
+}
+
+type CommandTable = {
+  readonly [Verb in Command["verb"]]: (command: Extract<Command, { verb: Verb }>) => unknown;
+};
+
+export interface CommandContext {
+  readonly db: Database;
+  readonly sealing: Sealing;
+  readonly lease: number;
+  /** The largest seq in use. */
+  readonly lastSeq: number;
+}
+
+/** Prepares every statement once and returns what the writer applies its commands with. */
+export function createApply(context: CommandContext): (command: Command) => unknown {
+  const { db, sealing, lease } = context;
+  // Numbers of a transaction that was rolled back are never used again, so a gap means nothing.
+  let seq = context.lastSeq;
+  const nextSeq = () => ++seq;
+  const insertDelivery = createDeliveryInserter(db, nextSeq, lease);
+  const events = createEventWrites(db, insertDelivery, nextSeq);
+  const deliveries = createDeliveryWrites(db, insertDelivery, lease);
+  const rejections = createRejectionWrites(db);
+  const parking = createParking(db);
+  const processes = createProcessWrites(db, lease);
+  const purge = createPurge(db, lease);
+  const endpoints = createEndpointWrites(db, sealing);
+  const sources = createSourceWrites(db, sealing);
+  const keys = createKeyWrites(db);
+  const table: CommandTable = {
+    accept: ({ event }) => events.accept(event),
+    createDelivery: ({ delivery, now }) =>
+      insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
+    claim: ({ input }) => deliveries.claim(input),
+    transition: ({ change }) => deliveries.transition(change),
+    reject: ({ rejection }) => rejections.reject(rejection),
+    parkLane: ({ input }) => parking.parkLane(input),
+    heartbeat: ({ now }) => processes.heartbeat(now),
+    purge: ({ input }) => purge(input),
+    putEndpoint: ({ definition, now }) => endpoints.putEndpoint(definition, now),
+    putSource: ({ definition, now }) => sources.putSource(definition, now),
+    putProject: ({ definition, now }) => keys.putProject(definition, now),
+    putApiKey: ({ definition, now }) => keys.putApiKey(definition, now),
+    setEndpointPaused: ({ id, pausedAt }) => endpoints.setEndpointPaused(id, pausedAt),
+    setEndpointDisabled: ({ id, disabled }) => endpoints.setEndpointDisabled(id, disabled),
+    setSourcePaused: ({ id, pausedAt }) => sources.setSourcePaused(id, pausedAt),
+    retireEndpoint: ({ id, now }) => endpoints.retireEndpoint(id, now),
+    retireSource: ({ id, now }) => sources.retireSource(id, now),
+    retireProject: ({ name, now }) => keys.retireProject(name, now),
+    retireApiKey: ({ id, now }) => keys.retireApiKey(id, now),
+  };
+  return (command) => {
+    // The verb picks the entry for its own command; the types cannot follow that.
+    const applyOne = table[command.verb] as (command: Command) => unknown;
+    return applyOne(command);
+  };
+}

@@ -1,0 +1,157 @@
+/**
+ * What the rest of the program may ask of a store. Whole verbs, all asynchronous, values in and values out: no SQL and
+ * no SQLite type appears here, so that a second implementation is possible. Writing verbs resolve after their
+ * transaction is on disk and reject with an AppError: overloaded, storage_unavailable or shutting_down.
+ */
+import type { ApiKey, Project } from "../domain/access.ts";
+import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { Id } from "../domain/id.ts";
+import type { ListReads } from "../domain/reads.ts";
+import type { NewRejection } from "../domain/rejection.ts";
+import type { Source } from "../domain/source.ts";
+import type { DeliveryFacts } from "../domain/strategy.ts";
+import type { ClaimInput, ClaimResult } from "./deliveries.ts";
+import type { PurgeInput, PurgeResult } from "./purge.ts";
+import type { WriterHealth } from "./writer.ts";
+
+/** The part of a Clock that the store needs; runtime/clock.ts fits. */
+export interface StoreClock {
+  readonly kind: "system" | "virtual";
+  wallNow(): number;
+  setWallTimer(delayMs: number, fire: () => void): { cancel(): void };
+}
+
+export interface StoreOptions {
+  /** A file, or ":memory:" (tests): no lock then, one connection, and no read thread. */
+  readonly path: string;
+  readonly durability: "fsync" | "relaxed";
+  /** 32 bytes. */
+  readonly masterKey: Uint8Array;
+  readonly clock: StoreClock;
+  readonly randomBytes: (length: number) => Uint8Array;
+  /** Of the program; kept with the process row. */
+  readonly version: string;
+  /** Runs `fire` when the current turn of the event loop is over; setImmediate by default. */
+  readonly defer?: (fire: () => void) => void;
+  readonly onHealth?: (health: WriterHealth) => void;
+}
+
+/** A definition without its number and without what happened to it since. */
+export type EndpointDefinition = Omit<
+  Endpoint,
+  "lane" | keyof RunTimeState | "disabledAt" | "disabledReason"
+>;
+export type SourceDefinition = Omit<Source, "seq" | keyof RunTimeState>;
+type RunTimeState = Pick<Endpoint, "pausedAt" | "createdAt" | "updatedAt" | "deletedAt">;
+export type ProjectDefinition = Pick<Project, "name" | "door">;
+export type ApiKeyDefinition = Omit<ApiKey, "createdAt" | "deletedAt">;
+
+/** Everything declared or made, the retired included (deletedAt, retiredAt), secrets readable. */
+export interface Definitions {
+  readonly projects: readonly Project[];
+  readonly apiKeys: readonly ApiKey[];
+  readonly endpoints: readonly Endpoint[];
+  readonly sources: readonly Source[];
+}
+
+/** A delivery as decisions about it need it. */
+export interface Located {
+  readonly position: DeliveryPosition;
+  readonly profile: string;
+  readonly facts: DeliveryFacts;
+  /** False when the disk budget took the body: it cannot be sent again. */
+  readonly hasPayload: boolean;
+}
+
+export interface LaneHead {
+  readonly lane: number;
+  readonly nextDueAt: number;
+}
+
+export interface ParkCursor {
+  readonly dueAt: number;
+  readonly seq: number;
+}
+
+export interface ParkInput {
+  readonly lane: number;
+  /** `held`: queued and retrying ones become held; `queued`: held ones become what they were. */
+  readonly to: "held" | "queued";
+  /** Only those due at or before this instant; Number.MAX_SAFE_INTEGER for all. */
+  readonly dueBy: number;
+  /** Rows looked at in this step. */
+  readonly limit: number;
+  /** Where the previous step ended; null at first. */
+  readonly after: ParkCursor | null;
+}
+
+export interface ParkResult {
+  readonly movedCount: number;
+  /** Null when the lane was walked to its end. */
+  readonly next: ParkCursor | null;
+}
+
+/** Cheap numbers for metrics and readiness; nothing here reads a table. */
+export interface StoreCounts {
+  readonly commits: number;
+  readonly items: number;
+  readonly waiting: number;
+  readonly waitingBytes: number;
+  readonly usedBytes: number;
+}
+
+export interface Store extends ListReads {
+  /** The number of this process: the lease that its deliveries carry. */
+  readonly lease: number;
+  /** The newest id in the file: the floor for an id factory. */
+  readonly newestId: Id | null;
+  readonly durability: "fsync" | "relaxed";
+  readonly health: WriterHealth;
+  counts(): StoreCounts;
+  /** Pages in use plus the write-ahead log: what max_disk is compared with. */
+  usedBytes(): number;
+
+  /** Stores an event with its dedupe key and deliveries, or answers with the first event of the same key. */
+  accept(event: NewEvent): Promise<Accepted>;
+  /** Stores a delivery that no event made; returns its seq. */
+  createDelivery(delivery: NewDelivery & { readonly payload: NewPayload }, now: number): Promise<number>;
+  /** Leases due deliveries of one lane, oldest first. */
+  claim(input: ClaimInput): Promise<ClaimResult>;
+  /**
+   * Applies a change if the delivery is still as it was; false: somebody else was faster, or a replay has no body left
+   * to send, and nothing was written. Changes to leased deliveries and changes with an attempt are never refused: they
+   * wait until the file can be written again.
+   */
+  transition(change: Transition): Promise<boolean>;
+  reject(rejection: NewRejection): Promise<void>;
+  parkLane(input: ParkInput): Promise<ParkResult>;
+  heartbeat(now: number): Promise<void>;
+  purge(input: PurgeInput): Promise<PurgeResult>;
+
+  /** Inserts, or updates the definition of the same id and keeps its run-time state; a retired one comes back. */
+  putEndpoint(definition: EndpointDefinition, now: number): Promise<Endpoint>;
+  putSource(definition: SourceDefinition, now: number): Promise<Source>;
+  putProject(definition: ProjectDefinition, now: number): Promise<Project>;
+  /** As above; the identity of a key is its hash. */
+  putApiKey(definition: ApiKeyDefinition, now: number): Promise<ApiKey>;
+  /** These answer with the object as it now is; null when there is none with that id. */
+  setEndpointPaused(id: Id, pausedAt: number | null): Promise<Endpoint | null>;
+  setEndpointDisabled(id: Id, disabled: { at: number; reason: string } | null): Promise<Endpoint | null>;
+  setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
+  retireEndpoint(id: Id, now: number): Promise<Endpoint | null>;
+  retireSource(id: Id, now: number): Promise<Source | null>;
+  retireProject(name: string, now: number): Promise<Project | null>;
+  retireApiKey(id: Id, now: number): Promise<ApiKey | null>;
+  loadDefinitions(): Promise<Definitions>;
+
+  /** Awaiting deliveries whose acknowledgement is overdue, the longest overdue first. */
+  dueDeadlines(input: { readonly now: number; readonly limit: number }): Promise<readonly Located[]>;
+  deliveryPosition(id: Id): Promise<Located | null>;
+  /** Every lane with something that has no lease, and when it is next due. Lane 0 is the lane of deadlines. */
+  laneHeads(): Promise<readonly LaneHead[]>;
+
+  /** Writes what was submitted, then lets go of the file. A second call waits for the first. */
+  close(): Promise<void>;
+}

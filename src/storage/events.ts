@@ -1,0 +1,54 @@
+/** Accepting an event: event, payload, dedupe key and the deliveries it fans out to, all in one transaction. */
+import type { Database } from "bun:sqlite";
+import type { NewDelivery } from "../domain/delivery.ts";
+import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { DeliveryInserter } from "./deliveries.ts";
+import { idBytes, idText } from "./ids.ts";
+
+export function createEventWrites(db: Database, insertDelivery: DeliveryInserter, nextSeq: () => number) {
+  // Uses the primary key of dedupe. An expired key is taken over in place; zero changes mean a living duplicate.
+  const remember = db.query(
+    `INSERT INTO dedupe (source_seq, key, event_id, expires_at) VALUES (?, ?, ?, ?)
+     ON CONFLICT (source_seq, key) DO UPDATE SET event_id = excluded.event_id, expires_at = excluded.expires_at
+     WHERE dedupe.expires_at <= ?`,
+  );
+  const firstOf = db.query<{ event_id: Uint8Array }, [number, string]>(
+    "SELECT event_id FROM dedupe WHERE source_seq = ? AND key = ?",
+  );
+  const insertPayload = db.query("INSERT INTO payload (seq, headers, body) VALUES (?, ?, ?)");
+  const insertEvent = db.query(
+    `INSERT INTO event (seq, id, project, source_seq, type, tenant, received_at, remote_address, size_bytes)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  );
+
+  function accept(event: NewEvent): Accepted {
+    const id = idBytes(event.id);
+    const { dedupe, sourceSeq, receivedAt } = event;
+    if (dedupe !== null && sourceSeq !== null) {
+      const { changes } = remember.run(sourceSeq, dedupe.key, id, dedupe.expiresAt, receivedAt);
+      if (changes === 0) {
+        const first = firstOf.get(sourceSeq, dedupe.key);
+        if (first) return { isDuplicate: true, id: idText(first.event_id) };
+      }
+    }
+    const seq = nextSeq();
+    insertPayload.run(seq, event.headers, event.body);
+    insertEvent.run(
+      seq,
+      id,
+      event.project,
+      sourceSeq,
+      event.type,
+      event.tenant,
+      receivedAt,
+      event.remoteAddress,
+      event.body.byteLength,
+    );
+    const seqs = event.deliveries.map((delivery: NewDelivery) =>
+      insertDelivery(delivery, { eventSeq: seq, payloadSeq: seq, createdAt: receivedAt }),
+    );
+    return { isDuplicate: false, id: event.id, seqs };
+  }
+
+  return { accept };
+}

@@ -1,0 +1,187 @@
+/** Reads of deliveries for lists and details. Synchronous: the reader decides on which thread they run. */
+import type { Database, SQLQueryBindings } from "bun:sqlite";
+import type { AttemptRecord, FailureKind } from "../domain/attempt.ts";
+import type { DeliveryState } from "../domain/delivery.ts";
+import type {
+  DeliveryDetail,
+  DeliveryFilter,
+  DeliveryRow,
+  Lookup,
+  Page,
+  StateCounts,
+} from "../domain/reads.ts";
+import { idBytes, idText } from "./ids.ts";
+import { pageBounds, toPage } from "./page.ts";
+import { Where } from "./where.ts";
+
+/** The states of the partial index delivery_notable. */
+const NOTABLE: readonly string[] = [
+  "awaiting",
+  "retrying",
+  "held",
+  "stored",
+  "fetched",
+  "dead",
+  "cancelled",
+  "discarded",
+];
+/** The condition of that index. */
+const NOTABLE_SQL = `(${NOTABLE.map((state) => `state = '${state}'`).join(" OR ")})`;
+
+const ATTEMPTS_MAX = 200;
+const FAN_OUT_MAX = 200;
+
+const COLUMNS = `d.seq, d.id, d.project, e.id AS event_id, e.source_seq, d.endpoint_seq, d.profile, d.state,
+  d.attempt_count, d.created_at, d.scheduled_at, d.due_at, d.finished_at, d.last_status, d.last_error`;
+const FROM = "FROM delivery d LEFT JOIN event e ON e.seq = d.event_seq";
+
+interface DeliveryRecord {
+  seq: number;
+  id: Uint8Array;
+  project: string;
+  event_id: Uint8Array | null;
+  source_seq: number | null;
+  endpoint_seq: number;
+  profile: string;
+  state: DeliveryState;
+  attempt_count: number;
+  created_at: number;
+  scheduled_at: number;
+  due_at: number | null;
+  finished_at: number | null;
+  last_status: number | null;
+  last_error: string | null;
+}
+
+/**
+ * True when an index bounds what a page costs: the newest of everything, of one endpoint, of one event, or of one
+ * state that few are in. `isOnlyProject`: nothing has to be stepped over to find the project's own.
+ */
+export function isBoundedDeliveryList(filter: DeliveryFilter, isOnlyProject: boolean): boolean {
+  const { state, lane, sourceSeq, eventId, since, until } = filter;
+  if (eventId !== undefined) return true;
+  if (sourceSeq !== undefined || since !== undefined || until !== undefined) return false;
+  if (lane !== undefined) return state === undefined;
+  return isOnlyProject && (state === undefined || NOTABLE.includes(state));
+}
+
+/** The statement of a list, apart so that its plan can be asserted. */
+export function deliveryListSql(
+  filter: DeliveryFilter,
+  before: number,
+): { sql: string; values: SQLQueryBindings[] } {
+  const { state, eventId } = filter;
+  const isNotable = state !== undefined && NOTABLE.includes(state);
+  const where = new Where()
+    .and("d.seq < ?", before)
+    .and("d.endpoint_seq = ?", filter.lane)
+    .and(
+      "d.event_seq = (SELECT seq FROM event WHERE id = ?)",
+      eventId === undefined ? undefined : idBytes(eventId),
+    )
+    .and("d.state = ?", isNotable ? undefined : state)
+    .and("d.project = ?", filter.project)
+    .and("e.source_seq = ?", filter.sourceSeq)
+    .and("d.created_at >= ?", filter.since)
+    .and("d.created_at < ?", filter.until)
+    .andAlways("d.deleted_at IS NULL");
+  // Spelled out, because a partial index is used only where the text of the query shows that its condition holds.
+  if (isNotable) where.andAlways(`d.state = '${state}'`);
+  return {
+    sql: `SELECT ${COLUMNS} ${FROM} WHERE ${where.sql} ORDER BY d.seq DESC LIMIT ?`,
+    values: where.values,
+  };
+}
+
+export function listDeliveries(db: Database, filter: DeliveryFilter): Page<DeliveryRow> {
+  const { before, limit } = pageBounds(filter);
+  const { sql, values } = deliveryListSql(filter, before);
+  const rows = db.query<DeliveryRecord, SQLQueryBindings[]>(sql).all(...values, limit + 1);
+  return toPage(rows.map(readDelivery), limit);
+}
+
+/** By the index on event_seq. */
+export function listFanOut(db: Database, eventSeq: number): DeliveryRow[] {
+  return db
+    .query<DeliveryRecord, [number, number]>(
+      `SELECT ${COLUMNS} ${FROM} WHERE d.event_seq = ? AND d.deleted_at IS NULL ORDER BY d.seq LIMIT ?`,
+    )
+    .all(eventSeq, FAN_OUT_MAX)
+    .map(readDelivery);
+}
+
+/** By the unique id, then the attempts by their primary key. */
+export function getDelivery(db: Database, { project, id }: Lookup): DeliveryDetail | null {
+  const row = db
+    .query<DeliveryRecord & { spec: string | null; has_payload: number }, [Uint8Array, string]>(
+      `SELECT ${COLUMNS}, d.spec, EXISTS (SELECT 1 FROM payload p WHERE p.seq = d.payload_seq) AS has_payload
+       ${FROM} WHERE d.id = ? AND d.project = ? AND d.deleted_at IS NULL`,
+    )
+    .get(idBytes(id), project);
+  if (!row) return null;
+  return {
+    ...readDelivery(row),
+    spec: row.spec,
+    hasPayload: row.has_payload === 1,
+    attempts: listAttempts(db, row.seq),
+  };
+}
+
+interface AttemptRow {
+  number: number;
+  started_at: number;
+  duration_ms: number;
+  outcome: AttemptRecord["outcome"];
+  status: number | null;
+  failure: FailureKind | null;
+  error: string | null;
+  excerpt: Uint8Array | null;
+  detail: string | null;
+}
+
+function listAttempts(db: Database, deliverySeq: number): AttemptRecord[] {
+  const rows = db
+    .query<AttemptRow, [number, number]>(
+      `SELECT number, started_at, duration_ms, outcome, status, failure, error, excerpt, detail FROM attempt
+       WHERE delivery_seq = ? ORDER BY number DESC LIMIT ?`,
+    )
+    .all(deliverySeq, ATTEMPTS_MAX);
+  return rows.reverse().map(({ started_at, duration_ms, ...rest }) => ({
+    ...rest,
+    startedAt: started_at,
+    durationMs: duration_ms,
+  }));
+}
+
+/** What has a queue row is counted there, so that a long history of successes is not read. */
+export function countDeliveries(db: Database): StateCounts {
+  const rows = db
+    .query<{ state: DeliveryState; count: number }, []>(
+      `SELECT d.state, count(*) AS count FROM queue q CROSS JOIN delivery d ON d.seq = q.delivery_seq GROUP BY d.state
+       UNION ALL
+       SELECT state, count(*) FROM delivery INDEXED BY delivery_notable
+       WHERE ${NOTABLE_SQL} AND state IN ('stored', 'fetched', 'dead', 'cancelled', 'discarded') GROUP BY state`,
+    )
+    .all();
+  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+}
+
+function readDelivery(row: DeliveryRecord): DeliveryRow {
+  return {
+    seq: row.seq,
+    id: idText(row.id),
+    project: row.project,
+    eventId: row.event_id === null ? null : idText(row.event_id),
+    sourceSeq: row.source_seq,
+    lane: row.endpoint_seq,
+    profile: row.profile,
+    state: row.state,
+    attemptCount: row.attempt_count,
+    createdAt: row.created_at,
+    scheduledAt: row.scheduled_at,
+    dueAt: row.due_at,
+    finishedAt: row.finished_at,
+    lastStatus: row.last_status,
+    lastError: row.last_error,
+  };
+}

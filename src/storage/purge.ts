@@ -1,0 +1,273 @@
+/**
+ * Retention, in steps. A step looks at a bounded stretch of one table and deletes at most `limit` rows, so it costs the
+ * same whatever the size of the store; where the next one goes on is remembered here, in memory, per kind. `isDone`
+ * means that a sweep has come to its end: the caller rests, and the next step begins a new sweep. A step that is rolled
+ * back leaves its place moved on; the next sweep finds what it missed.
+ *
+ * Who owns a payload: the event or delivery of the same seq. An event outlives the deliveries that it made, so a
+ * payload goes with its owner; only the disk budget (kind `bodies`) takes one earlier.
+ */
+import type { Database } from "bun:sqlite";
+
+export const PURGE_KINDS = [
+  "delivered", // succeeded deliveries, with their attempts
+  "dead", // dead, cancelled and discarded ones
+  "events", // without a delivery left
+  "rejections", // old ones, and those beyond the bound per source
+  "dedupe", // expired keys
+  "processes", // rows of processes that have stopped
+  "bodies", // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
+  "dead_bodies", // then those of dead ones, which cannot be replayed afterwards
+  "pages", // gives free pages back to the file system
+] as const;
+
+export type PurgeKind = (typeof PURGE_KINDS)[number];
+
+export interface PurgeInput {
+  readonly kind: PurgeKind;
+  /**
+   * What finished, came, stopped or expired at or before this instant may go: for `dedupe` that is now. Bodies and
+   * pages go whatever it says; pass 0.
+   */
+  readonly before: number;
+  /** Rows deleted at most, or pages. */
+  readonly limit: number;
+}
+
+export interface PurgeResult {
+  readonly deletedCount: number;
+  readonly isDone: boolean;
+}
+
+type Step = (input: PurgeInput) => PurgeResult;
+
+/** What a refused sender can fill per source, whatever the retention. */
+export const REJECTIONS_MAX = 10_000;
+/** Seqs looked at in one step: about a millisecond of reading when none of them may go. */
+const STRETCH = 2_048;
+
+export function createPurge(db: Database, lease: number): Step {
+  const steps: Readonly<Record<PurgeKind, Step>> = {
+    delivered: createDelivered(db),
+    dead: createDead(db),
+    events: createEvents(db),
+    rejections: createRejections(db),
+    dedupe: createDedupe(db),
+    processes: createProcesses(db, lease),
+    bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded'"),
+    dead_bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded', 'dead'"),
+    pages: createPages(db),
+  };
+  return (input) => steps[input.kind](input);
+}
+
+interface Numbered {
+  seq: number;
+}
+
+/** Deletes deliveries with what belongs to them alone. The caller has made sure that they are finished. */
+function createDeleteDelivery(db: Database): (seq: number) => void {
+  const delivery = db.query("DELETE FROM delivery WHERE seq = ?");
+  const attempts = db.query("DELETE FROM attempt WHERE delivery_seq = ?");
+  const payload = db.query("DELETE FROM payload WHERE seq = ?");
+  return (seq) => {
+    attempts.run(seq);
+    payload.run(seq);
+    delivery.run(seq);
+  };
+}
+
+interface Sweep {
+  readonly table: "delivery" | "event" | "payload";
+  /** When the row came: the sweep ends at the first one that is younger than `before`. */
+  readonly instant: string;
+  /** Chooses rows of the stretch: parameters are from, to, before, limit, in this order. */
+  readonly find: string;
+  readonly remove: (seq: number) => void;
+}
+
+/** A sweep along a table's seq. Holes left by earlier deletes are jumped over. */
+function createSweep(db: Database, { table, instant, find, remove }: Sweep): Step {
+  const next = db.query<{ seq: number; at: number }, [number]>(
+    `SELECT seq, ${instant} AS at FROM ${table} WHERE seq > ? ORDER BY seq LIMIT 1`,
+  );
+  const rows = db.query<Numbered, [number, number, number, number]>(find);
+  let cursor = 0;
+  return ({ before, limit }) => {
+    const from = next.get(cursor);
+    // Rows are numbered as they come, so behind one that is too young there are only younger ones.
+    if (!from || from.at > before) {
+      cursor = 0;
+      return { deletedCount: 0, isDone: true };
+    }
+    const to = from.seq + STRETCH - 1;
+    const found = rows.all(from.seq, to, before, limit);
+    for (const { seq } of found) remove(seq);
+    // A full step may have left some of the stretch behind its last row.
+    cursor = found.length < limit ? to : (found.at(-1)?.seq ?? to);
+    return { deletedCount: found.length, isDone: false };
+  };
+}
+
+function createDelivered(db: Database): Step {
+  return createSweep(db, {
+    table: "delivery",
+    instant: "created_at",
+    // The primary key's range; nearly every row of an old stretch is one to delete.
+    find: `SELECT seq FROM delivery WHERE seq BETWEEN ? AND ? AND +state = 'succeeded' AND finished_at <= ?
+      ORDER BY seq LIMIT ?`,
+    remove: createDeleteDelivery(db),
+  });
+}
+
+/** Three short sweeps along the index of notable states, so that pending ones are never looked at. */
+function createDead(db: Database): Step {
+  const states = ["dead", "cancelled", "discarded"];
+  const finds = states.map((state) =>
+    db.query<Numbered & { finished_at: number }, [number, number]>(
+      `SELECT seq, finished_at FROM delivery WHERE state = '${state}' AND seq > ?
+       ORDER BY seq LIMIT ?`,
+    ),
+  );
+  const remove = createDeleteDelivery(db);
+  let index = 0;
+  let cursor = 0;
+  return ({ before, limit }) => {
+    const rows = finds[index]?.all(cursor, limit) ?? [];
+    let deletedCount = 0;
+    for (const { seq, finished_at } of rows) {
+      cursor = seq;
+      if (finished_at > before) continue;
+      remove(seq);
+      deletedCount += 1;
+    }
+    if (rows.length === limit) return { deletedCount, isDone: false };
+    cursor = 0;
+    index = (index + 1) % finds.length;
+    return { deletedCount, isDone: index === 0 };
+  };
+}
+
+function createEvents(db: Database): Step {
+  const event = db.query("DELETE FROM event WHERE seq = ?");
+  const payload = db.query("DELETE FROM payload WHERE seq = ?");
+  return createSweep(db, {
+    table: "event",
+    instant: "received_at",
+    // The primary key's range, then one look into delivery_event per old event.
+    find: `SELECT seq FROM event e WHERE seq BETWEEN ? AND ? AND received_at <= ?
+      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq) ORDER BY seq LIMIT ?`,
+    remove: (seq) => {
+      payload.run(seq);
+      event.run(seq);
+    },
+  });
+}
+
+/** First the old ones from the front of the table, then one source after the other down to its bound. */
+function createRejections(db: Database): Step {
+  const oldest = db.query<Numbered & { received_at: number }, [number]>(
+    "SELECT seq, received_at FROM rejection ORDER BY seq LIMIT ?",
+  );
+  const remove = db.query("DELETE FROM rejection WHERE seq = ?");
+  // Both along rejection_source.
+  const nextSource = db.query<{ source_seq: number | null }, [number]>(
+    "SELECT min(source_seq) AS source_seq FROM rejection WHERE source_seq > ?",
+  );
+  const bound = db.query<Numbered, [number]>(
+    `SELECT seq FROM rejection WHERE source_seq = ? ORDER BY seq DESC LIMIT 1 OFFSET ${REJECTIONS_MAX}`,
+  );
+  const trim = db.query(
+    `DELETE FROM rejection WHERE seq IN
+       (SELECT seq FROM rejection WHERE source_seq = ? AND seq <= ? ORDER BY seq LIMIT ?)`,
+  );
+  let isTrimming = false;
+  let source = 0;
+
+  function trimNext(limit: number): PurgeResult {
+    const next = nextSource.get(source)?.source_seq ?? null;
+    if (next === null) {
+      isTrimming = false;
+      source = 0;
+      return { deletedCount: 0, isDone: true };
+    }
+    const last = bound.get(next);
+    const deletedCount = last ? trim.run(next, last.seq, limit).changes : 0;
+    if (deletedCount < limit) source = next;
+    return { deletedCount, isDone: false };
+  }
+
+  return ({ before, limit }) => {
+    if (isTrimming) return trimNext(limit);
+    const old = oldest.all(limit).filter(({ received_at }) => received_at <= before);
+    for (const { seq } of old) remove.run(seq);
+    isTrimming = old.length < limit;
+    return { deletedCount: old.length, isDone: false };
+  };
+}
+
+interface DedupeRow {
+  source_seq: number;
+  key: string;
+  expires_at: number;
+}
+
+/** Round and round along the primary key: keys expire in any order, and an index on expiry would slow every accept. */
+function createDedupe(db: Database): Step {
+  const walk = db.query<DedupeRow, [number, string, number]>(
+    `SELECT source_seq, key, expires_at FROM dedupe WHERE (source_seq, key) > (?, ?)
+     ORDER BY source_seq, key LIMIT ?`,
+  );
+  const remove = db.query("DELETE FROM dedupe WHERE source_seq = ? AND key = ?");
+  let source = -1;
+  let key = "";
+  return ({ before, limit }) => {
+    const rows = walk.all(source, key, limit);
+    let deletedCount = 0;
+    for (const row of rows) {
+      if (row.expires_at <= before) deletedCount += remove.run(row.source_seq, row.key).changes;
+    }
+    const last = rows.at(-1);
+    const isDone = rows.length < limit;
+    source = isDone ? -1 : (last?.source_seq ?? -1);
+    key = isDone ? "" : (last?.key ?? "");
+    return { deletedCount, isDone };
+  };
+}
+
+/** Our own row stays, and with it the numbering: a lease number never comes back. */
+function createProcesses(db: Database, lease: number): Step {
+  const remove = db.query(
+    "DELETE FROM process WHERE seq IN (SELECT seq FROM process WHERE stopped_at <= ? AND seq < ? ORDER BY seq LIMIT ?)",
+  );
+  return ({ before, limit }) => {
+    const deletedCount = remove.run(before, lease, limit).changes;
+    return { deletedCount, isDone: deletedCount < limit };
+  };
+}
+
+/** Oldest first. What waits, is on its way or can still be fetched keeps its body, whatever the disk says. */
+function createBodies(db: Database, finished: string): Step {
+  const payload = db.query("DELETE FROM payload WHERE seq = ?");
+  return createSweep(db, {
+    table: "payload",
+    instant: "-1",
+    // The primary key's range, then delivery by primary key and by delivery_event. The third parameter is unused.
+    find: `SELECT seq FROM payload p WHERE seq BETWEEN ? AND ? AND ? IS NOT NULL
+      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = p.seq AND d.state NOT IN (${finished}))
+      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = p.seq AND d.state NOT IN (${finished}))
+      ORDER BY seq LIMIT ?`,
+    remove: (seq) => void payload.run(seq),
+  });
+}
+
+function createPages(db: Database): Step {
+  const free = db.query<{ count: number }, []>("SELECT freelist_count AS count FROM pragma_freelist_count");
+  return ({ limit }) => {
+    const before = free.get()?.count ?? 0;
+    // The statement frees one page per step, so it must be stepped to its end.
+    db.query(`PRAGMA incremental_vacuum(${Math.max(1, Math.floor(limit))})`).all();
+    const after = free.get()?.count ?? 0;
+    return { deletedCount: before - after, isDone: after === 0 || after === before };
+  };
+}

@@ -1,0 +1,59 @@
+/** The reads that may run on either thread, by name, with the rule for which of them the main thread can afford. */
+import type { Database } from "bun:sqlite";
+import type { DeliveryFilter, EventFilter, Lookup, PageInput, RejectionFilter } from "../domain/reads.ts";
+import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
+import { getEvent, isBoundedEventList, listEvents } from "./list-events.ts";
+import { getRejection, isBoundedRejectionList, listRejections } from "./list-rejections.ts";
+
+/** Inputs and results are plain values: they cross the border between threads as they are. */
+export type Query =
+  | { readonly name: "listEvents"; readonly input: EventFilter }
+  | { readonly name: "listDeliveries"; readonly input: DeliveryFilter }
+  | { readonly name: "listRejections"; readonly input: RejectionFilter }
+  | { readonly name: "getEvent"; readonly input: Lookup }
+  | { readonly name: "getDelivery"; readonly input: Lookup }
+  | { readonly name: "getRejection"; readonly input: Lookup }
+  | { readonly name: "countDeliveries" };
+
+export type ListQuery = Extract<Query, { readonly input: PageInput }>;
+
+export function isList(query: Query): query is ListQuery {
+  return query.name === "listEvents" || query.name === "listDeliveries" || query.name === "listRejections";
+}
+
+export function runQuery(db: Database, query: Query): unknown {
+  switch (query.name) {
+    case "listEvents":
+      return listEvents(db, query.input);
+    case "listDeliveries":
+      return listDeliveries(db, query.input);
+    case "listRejections":
+      return listRejections(db, query.input);
+    case "getEvent":
+      return getEvent(db, query.input);
+    case "getDelivery":
+      return getDelivery(db, query.input);
+    case "getRejection":
+      return getRejection(db, query.input);
+    case "countDeliveries":
+      return countDeliveries(db);
+    default:
+      return query satisfies never;
+  }
+}
+
+/** True when an index bounds the cost, so that the query may run on the thread that also serves requests. */
+export function isBounded(query: Query, isOnlyProject: boolean): boolean {
+  switch (query.name) {
+    case "listEvents":
+      return isBoundedEventList(query.input, isOnlyProject);
+    case "listDeliveries":
+      return isBoundedDeliveryList(query.input, isOnlyProject);
+    case "listRejections":
+      return isBoundedRejectionList(query.input, isOnlyProject);
+    case "countDeliveries":
+      return false;
+    default:
+      return true;
+  }
+}

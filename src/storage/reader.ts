@@ -1,0 +1,56 @@
+/**
+ * Runs the lists and details: what an index bounds on the reader connection of this thread, everything else on the
+ * read thread. A store in memory has no second connection to open, so all of it runs here.
+ */
+import type { Database } from "bun:sqlite";
+import { AppError } from "../domain/errors.ts";
+import type { ListReads } from "../domain/reads.ts";
+import type { StoreClock } from "./contract.ts";
+import { pageBounds } from "./page.ts";
+import { isBounded, isList, type Query, runQuery } from "./queries.ts";
+import { ReadThread } from "./read-thread.ts";
+
+export interface Reader {
+  readonly lists: ListReads;
+  close(): void;
+}
+
+export interface ReaderOptions {
+  readonly db: Database;
+  /** Null: no read thread. */
+  readonly path: string | null;
+  readonly clock: Pick<StoreClock, "setWallTimer">;
+}
+
+export function createReader({ db, path, clock }: ReaderOptions): Reader {
+  const thread = path === null ? null : new ReadThread({ path, clock });
+  // The table of projects is short, and one that has no row owns nothing.
+  const projects = db.query<{ count: number }, []>("SELECT count(*) AS count FROM project");
+  const isOnlyProject = () => (projects.get()?.count ?? 0) <= 1;
+
+  let isClosed = false;
+
+  async function run<Result>(query: Query): Promise<Result> {
+    if (isClosed) throw new AppError("shutting_down", "the server is stopping");
+    // Checked here, so that a bad cursor or limit never travels.
+    if (isList(query)) pageBounds(query.input);
+    if (thread === null || isBounded(query, isOnlyProject())) return runQuery(db, query) as Result;
+    return thread.run<Result>(query);
+  }
+
+  return {
+    lists: {
+      listEvents: (input) => run({ name: "listEvents", input }),
+      getEvent: (input) => run({ name: "getEvent", input }),
+      listDeliveries: (input) => run({ name: "listDeliveries", input }),
+      getDelivery: (input) => run({ name: "getDelivery", input }),
+      listRejections: (input) => run({ name: "listRejections", input }),
+      getRejection: (input) => run({ name: "getRejection", input }),
+      countDeliveries: () => run({ name: "countDeliveries" }),
+    },
+    close() {
+      isClosed = true;
+      thread?.close();
+    },
+  };
+}

@@ -1,0 +1,195 @@
+/**
+ * A SQLite store, opened: lock, writer connection, migrations, checks, reader, process row, rescue. It hands commands
+ * to the writer and queries to the reader, and is the one place that knows both.
+ *
+ *   open     between openStore() and close()
+ *   closed   close() was called: what was submitted has been written, new writes are refused with shutting_down
+ */
+import type { Database } from "bun:sqlite";
+import { statSync } from "node:fs";
+import { AppError } from "../domain/errors.ts";
+import { type Command, createApply } from "./commands.ts";
+import type { Definitions, Store, StoreOptions } from "./contract.ts";
+import { openReader, openWriter, StoreOpenError } from "./database.ts";
+import { loadEndpoints } from "./endpoints.ts";
+import { loadApiKeys, loadProjects } from "./keys.ts";
+import { lockStore, type StoreLock } from "./lock.ts";
+import { migrate } from "./migrate.ts";
+import { createPositionReads, readLastSeq, readNewestId } from "./positions.ts";
+import { markStopped, registerProcess } from "./processes.ts";
+import { createReader, type Reader } from "./reader.ts";
+import { createSealing, isSameCheck, type Sealing } from "./sealing.ts";
+import { loadSources } from "./sources.ts";
+import { Writer } from "./writer.ts";
+
+export type * from "./contract.ts";
+
+const MEMORY = ":memory:";
+/** What a command holds in memory besides its body: rows, promise, strings. Rough. */
+const COMMAND_BYTES = 512;
+
+/** Opens or creates a store and takes it over. Throws StoreOpenError with what to do about it. */
+export function openStore(options: StoreOptions): Store {
+  const { path, clock } = options;
+  const sealing = createSealing(options.masterKey, options.randomBytes);
+  const lock = path === MEMORY ? null : lockStore(path);
+  const opened: Database[] = [];
+  try {
+    const db = openWriter(options);
+    opened.push(db);
+    migrate(db);
+    checkStamps(db, sealing, clock.kind);
+    const readDb = path === MEMORY ? db : openReader(path);
+    if (readDb !== db) opened.push(readDb);
+    const { lease } = registerProcess(db, options.version, clock.wallNow());
+    return createStore(options, { db, readDb, lock, sealing, lease });
+  } catch (error) {
+    for (const db of opened) db.close();
+    lock?.release();
+    throw error;
+  }
+}
+
+/** The first open stamps the file; every later one must agree. */
+function checkStamps(db: Database, sealing: Sealing, clockKind: string): void {
+  const read = db.query<{ value: Uint8Array | string }, [string]>("SELECT value FROM meta WHERE name = ?");
+  const write = db.query("INSERT INTO meta (name, value) VALUES (?, ?)");
+  const stampedKind = read.get("clock")?.value;
+  if (stampedKind === undefined) write.run("clock", clockKind);
+  else if (stampedKind !== clockKind) {
+    throw new StoreOpenError(
+      `the store was made with the ${stampedKind} clock and cannot run on the ${clockKind} one; use another store.path`,
+    );
+  }
+  const check = read.get("master_key_check")?.value;
+  if (check === undefined) write.run("master_key_check", sealing.checkValue);
+  else if (!(check instanceof Uint8Array) || !isSameCheck(check, sealing.checkValue)) {
+    throw new StoreOpenError("the master key is not the one that this store's secrets are sealed under");
+  }
+}
+
+interface Parts {
+  readonly db: Database;
+  readonly readDb: Database;
+  readonly lock: StoreLock | null;
+  readonly sealing: Sealing;
+  readonly lease: number;
+}
+
+function createStore(options: StoreOptions, parts: Parts): Store {
+  const { db, readDb, sealing, lease } = parts;
+  const { clock } = options;
+  const newestId = readNewestId(db);
+  const writer = new Writer<Command>({
+    db,
+    apply: createApply({ db, sealing, lease, lastSeq: readLastSeq(db) }),
+    defer: options.defer ?? setImmediate,
+    delay: (delayMs, fire) => clock.setWallTimer(delayMs, fire),
+    ...(options.onHealth ? { onHealth: options.onHealth } : {}),
+  });
+  const positions = createPositionReads(readDb);
+  const reader = createReader({ db: readDb, path: options.path === MEMORY ? null : options.path, clock });
+  const usedBytes = createUsedBytes(db, options.path);
+  let closing: Promise<void> | null = null;
+  const read = async <Result>(query: () => Result): Promise<Result> => {
+    if (closing) throw new AppError("shutting_down", "the server is stopping");
+    return query();
+  };
+  return {
+    lease,
+    newestId,
+    durability: options.durability,
+    get health() {
+      return writer.health;
+    },
+    counts: () => ({ ...writer.counts, usedBytes: usedBytes() }),
+    usedBytes,
+    ...writingVerbs(writer),
+    ...reader.lists,
+    loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
+    dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
+    deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
+    laneHeads: () => read(() => positions.laneHeads()),
+    close: () => {
+      closing ??= closeAll(writer, reader, { ...parts, now: () => clock.wallNow() });
+      return closing;
+    },
+  };
+}
+
+function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
+  const submit = <Result>(command: Command) => writer.submit<Result>(command);
+  return {
+    accept: (event) =>
+      writer.submit(
+        { verb: "accept", event },
+        { weightBytes: event.body.byteLength + event.headers.length + COMMAND_BYTES },
+      ),
+    createDelivery: (delivery, now) =>
+      writer.submit(
+        { verb: "createDelivery", delivery, now },
+        { weightBytes: delivery.payload.body.byteLength + COMMAND_BYTES },
+      ),
+    claim: (input) => submit({ verb: "claim", input }),
+    // Kept when it tells of what has happened already. What somebody merely wishes (cancel, replay) can be refused.
+    transition: (change) =>
+      writer.submit(
+        { verb: "transition", change },
+        { isKept: change.lease !== null || change.attempt !== null, weightBytes: COMMAND_BYTES },
+      ),
+    reject: (rejection) =>
+      writer.submit(
+        { verb: "reject", rejection },
+        { weightBytes: rejection.body.byteLength + COMMAND_BYTES },
+      ),
+    parkLane: (input) => submit({ verb: "parkLane", input }),
+    heartbeat: (now) => submit({ verb: "heartbeat", now }),
+    purge: (input) => submit({ verb: "purge", input }),
+    putEndpoint: (definition, now) => submit({ verb: "putEndpoint", definition, now }),
+    putSource: (definition, now) => submit({ verb: "putSource", definition, now }),
+    putProject: (definition, now) => submit({ verb: "putProject", definition, now }),
+    putApiKey: (definition, now) => submit({ verb: "putApiKey", definition, now }),
+    setEndpointPaused: (id, pausedAt) => submit({ verb: "setEndpointPaused", id, pausedAt }),
+    setEndpointDisabled: (id, disabled) => submit({ verb: "setEndpointDisabled", id, disabled }),
+    setSourcePaused: (id, pausedAt) => submit({ verb: "setSourcePaused", id, pausedAt }),
+    retireEndpoint: (id, now) => submit({ verb: "retireEndpoint", id, now }),
+    retireSource: (id, now) => submit({ verb: "retireSource", id, now }),
+    retireProject: (name, now) => submit({ verb: "retireProject", name, now }),
+    retireApiKey: (id, now) => submit({ verb: "retireApiKey", id, now }),
+  };
+}
+
+function loadDefinitions(db: Database, sealing: Sealing): Definitions {
+  return {
+    projects: loadProjects(db),
+    apiKeys: loadApiKeys(db),
+    endpoints: loadEndpoints(db, sealing),
+    sources: loadSources(db, sealing),
+  };
+}
+
+function createUsedBytes(db: Database, path: string): () => number {
+  const pages = db.query<{ bytes: number }, []>(
+    `SELECT (p.page_count - f.freelist_count) * s.page_size AS bytes
+     FROM pragma_page_count p, pragma_freelist_count f, pragma_page_size s`,
+  );
+  return () => {
+    const wal = path === MEMORY ? undefined : statSync(`${path}-wal`, { throwIfNoEntry: false });
+    return (pages.get()?.bytes ?? 0) + (wal?.size ?? 0);
+  };
+}
+
+async function closeAll(
+  writer: Writer<Command>,
+  reader: Reader,
+  parts: Parts & { now(): number },
+): Promise<void> {
+  reader.close();
+  await writer.stop();
+  const { db, readDb, lock, lease, now } = parts;
+  if (writer.health.isHealthy) markStopped(db, lease, now());
+  if (readDb !== db) readDb.close();
+  // The last connection to close checkpoints the log and removes it.
+  db.close();
+  lock?.release();
+}

@@ -1,0 +1,102 @@
+/** Plans of the statements that must stay cheap: every step a search along an index or a key, never a scan or a sort. */
+import { beforeAll, expect, test } from "bun:test";
+import type { DeliveryFilter, EventFilter, RejectionFilter } from "../../src/domain/reads.ts";
+import { CLAIM_SQL, DEQUEUE_LEASED_SQL, NEXT_DUE_SQL } from "../../src/storage/deliveries.ts";
+import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
+import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.ts";
+import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
+import { newId } from "../support/factory.ts";
+import { type BareStore, openBareStore, queryPlan } from "../support/store.ts";
+
+let store: BareStore;
+
+beforeAll(() => {
+  store = openBareStore();
+});
+
+function expectSearchesOnly(steps: readonly string[]): void {
+  const others = steps.filter((step) => !step.startsWith("SEARCH") && !step.startsWith("SCALAR SUBQUERY"));
+  expect(others).toEqual([]);
+}
+
+test("claim reads one range of the queue's primary key, then rows by number, and sorts nothing", () => {
+  const steps = queryPlan(store.db, CLAIM_SQL);
+  expect(steps[0]).toBe("SEARCH q USING PRIMARY KEY (lane=? AND due_at<?)");
+  expect(steps).toHaveLength(4);
+  expectSearchesOnly(steps);
+});
+
+test("the next due time is the first of a range", () => {
+  expect(queryPlan(store.db, NEXT_DUE_SQL)).toEqual(["SEARCH queue USING PRIMARY KEY (lane=?)"]);
+});
+
+test("leaving the queue is one key", () => {
+  expect(queryPlan(store.db, DEQUEUE_LEASED_SQL)).toEqual([
+    "SEARCH queue USING PRIMARY KEY (lane=? AND due_at=? AND delivery_seq=?)",
+  ]);
+});
+
+const project = "default";
+
+const DELIVERY_LISTS: readonly [DeliveryFilter, string][] = [
+  [{ project }, "SEARCH d USING INTEGER PRIMARY KEY (rowid<?)"],
+  [{ project, lane: 1 }, "SEARCH d USING INDEX delivery_endpoint (endpoint_seq=? AND seq<?)"],
+  [{ project, state: "dead" }, "SEARCH d USING INDEX delivery_notable (state=? AND seq<?)"],
+  [{ project, state: "held" }, "SEARCH d USING INDEX delivery_notable (state=? AND seq<?)"],
+  [{ project, eventId: newId() }, "SEARCH d USING INDEX delivery_event (event_seq=? AND rowid<?)"],
+  [{ project, eventId: newId(), state: "dead" }, "SEARCH d USING INDEX delivery_"],
+];
+
+test.each(DELIVERY_LISTS)("deliveries of %j come in order from an index", (filter, first) => {
+  expect(isBoundedDeliveryList(filter, true)).toBe(true);
+  const steps = queryPlan(store.db, deliveryListSql(filter, 10).sql);
+  expect(steps[0]?.startsWith(first)).toBe(true);
+  expectSearchesOnly(steps);
+});
+
+test.each<DeliveryFilter>([
+  { project, state: "queued" },
+  { project, state: "succeeded" },
+  { project, lane: 1, state: "dead" },
+  { project, sourceSeq: 1 },
+  { project, since: 1 },
+  { project, lane: 1, until: 1 },
+])("deliveries of %j are left to the read thread", (filter) => {
+  expect(isBoundedDeliveryList(filter, true)).toBe(false);
+});
+
+const EVENT_LISTS: readonly [EventFilter, string][] = [
+  [{ project }, "SEARCH event USING INTEGER PRIMARY KEY (rowid<?)"],
+  [{ project, sourceSeq: 1 }, "SEARCH event USING INDEX event_source (source_seq=? AND seq<?)"],
+];
+
+test.each(EVENT_LISTS)("events of %j come in order from an index", (filter, only) => {
+  expect(isBoundedEventList(filter, true)).toBe(true);
+  expect(queryPlan(store.db, eventListSql(filter, 10).sql)).toEqual([only]);
+});
+
+test.each<EventFilter>([
+  { project, type: "a" },
+  { project, sourceSeq: 1, since: 1 },
+  { project, until: 1 },
+])("events of %j are left to the read thread", (filter) => {
+  expect(isBoundedEventList(filter, true)).toBe(false);
+});
+
+const REJECTION_LISTS: readonly [RejectionFilter, string][] = [
+  [{ project }, "SEARCH rejection USING INTEGER PRIMARY KEY (rowid<?)"],
+  [{ project, sourceSeq: 1 }, "SEARCH rejection USING INDEX rejection_source (source_seq=? AND seq<?)"],
+];
+
+test.each(REJECTION_LISTS)("rejections of %j come in order from an index", (filter, only) => {
+  expect(isBoundedRejectionList(filter, true)).toBe(true);
+  expect(queryPlan(store.db, rejectionListSql(filter, 10).sql)).toEqual([only]);
+});
+
+test("with several projects, a list of one project alone is left to the read thread", () => {
+  expect(isBoundedDeliveryList({ project }, false)).toBe(false);
+  expect(isBoundedDeliveryList({ project, state: "dead" }, false)).toBe(false);
+  expect(isBoundedEventList({ project }, false)).toBe(false);
+  expect(isBoundedRejectionList({ project }, false)).toBe(false);
+  expect(isBoundedDeliveryList({ project, lane: 1 }, false)).toBe(true);
+});
