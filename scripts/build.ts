@@ -5,8 +5,8 @@
  * Names are not minified, because Elysia reads the source text of handlers. The executable must not load what
  * lies in the folder where it is started: as a sidecar that is the application's own .env and bunfig.toml.
  */
-import { mkdirSync, statSync } from "node:fs";
-import { dirname, resolve } from "node:path";
+import { mkdirSync, readdirSync, rmSync, statSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 
 const ROOT = resolve(import.meta.dir, "..");
 const OUTPUT = resolve(ROOT, process.env.POSTERN_BUILD_OUTPUT ?? "dist/postern");
@@ -33,7 +33,7 @@ const build = Bun.spawnSync(
     "--no-compile-autoload-bunfig",
     "--minify-whitespace",
     "--minify-syntax",
-    "--sourcemap",
+    "--sourcemap=inline",
     `--define=POSTERN_COMMIT=${JSON.stringify(commit)}`,
     `--outfile=${OUTPUT}`,
     ...ENTRY_POINTS,
@@ -41,5 +41,8 @@ const build = Bun.spawnSync(
   { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"] },
 );
 if (!build.success) process.exit(build.exitCode ?? 1);
+// The maps are inside as well, where stack traces find them; the executable is to be one file.
+const folder = dirname(OUTPUT);
+for (const name of readdirSync(folder)) if (name.endsWith(".map")) rmSync(join(folder, name));
 const mebibytes = statSync(OUTPUT).size / 1_048_576;
 process.stdout.write(`${OUTPUT} (${commit}, ${mebibytes.toFixed(0)} MiB)\n`);

@@ -5,13 +5,14 @@
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import type { Config } from "./config/config.ts";
-import type { ConfigIssue } from "./config/issue.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
 import { toDeclarations } from "./declarations.ts";
 import { AppError } from "./domain/errors.ts";
-import { createProfiles, NATIVE_PROFILE } from "./domain/strategy.ts";
+import { NATIVE_PROFILE } from "./domain/native-profile.ts";
+import { createProfiles } from "./domain/strategy.ts";
 import { createDoors } from "./doors.ts";
+import type { ReloadResult } from "./http/api/deps.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { createEgress } from "./runtime/egress.ts";
@@ -19,10 +20,11 @@ import { Engine } from "./runtime/engine.ts";
 import type { Log } from "./runtime/log.ts";
 import { Probe } from "./runtime/probe.ts";
 import type { Random } from "./runtime/random.ts";
-import type { ReconcileResult } from "./runtime/reconcile.ts";
 import { createSender } from "./runtime/sender.ts";
 import { loadMasterKeyFile, parseMasterKey } from "./storage/master-key.ts";
 import { openStore, type Store } from "./storage/store.ts";
+
+export type { ReloadResult };
 
 export interface AppOptions {
   readonly config: Config;
@@ -33,14 +35,6 @@ export interface AppOptions {
   readonly reloadConfig: () => Promise<LoadedConfig>;
   readonly version: { readonly version: string; readonly commit: string };
 }
-
-export type ReloadResult =
-  | {
-      readonly ok: true;
-      readonly changed: ReconcileResult /** Tables that only a restart applies. */;
-      readonly restartNeeded: readonly string[];
-    }
-  | { readonly ok: false; readonly errors: readonly ConfigIssue[] };
 
 export interface App {
   /** Resolves when every listener is open and what is due is being sent. Throws StoreOpenError, ServerStartError. */
@@ -62,7 +56,8 @@ export function createApp(options: AppOptions): App {
 
 class PosternApp implements App {
   readonly #options: AppOptions;
-  #config: Config;
+  /** What was read at the start; most of it stays in force until the next one. */
+  readonly #config: Config;
   #store: Store | null = null;
   #engine: Engine | null = null;
   #server: HttpServer | null = null;
@@ -112,13 +107,12 @@ class PosternApp implements App {
     if (!this.#engine) throw new AppError("shutting_down", "the server is not running");
     try {
       const changed = await this.#engine.reconcile(toDeclarations(loaded.config));
-      const restartNeeded = restartNeededFor(this.#options.config, loaded.config);
-      this.#config = loaded.config;
-      log.info("config.applied", { ...changed, restartNeeded });
-      return { ok: true, changed, restartNeeded };
+      const result = { ...changed, restartFor: restartFor(this.#config, loaded.config) };
+      log.info("config.applied", result);
+      return { ok: true, ...result };
     } catch (error) {
       if (error instanceof AppError && error.code === "conflict") {
-        return { ok: false, errors: [wholeFileIssue(error.message)] };
+        return { ok: false, errors: [{ line: 0, column: 0, key: "", message: error.message }] };
       }
       throw error;
     }
@@ -203,12 +197,8 @@ function listenersOf({ server }: Config): ListenerOptions[] {
 }
 
 /** Returns the tables in which the running configuration and the new one differ and that are read only at start. */
-function restartNeededFor(running: Config, next: Config): string[] {
+function restartFor(running: Config, next: Config): string[] {
   return (["server", "store", "egress", "log", "dev"] as const).filter(
     (table) => JSON.stringify(running[table]) !== JSON.stringify(next[table]),
   );
-}
-
-function wholeFileIssue(message: string): ConfigIssue {
-  return { line: 0, column: 0, key: "", given: null, expected: null, message };
 }

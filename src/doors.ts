@@ -1,6 +1,7 @@
 /** All doors of one app, wired to one engine and store. Part of the composition root, apart only for its length. */
-import type { ReloadResult } from "./app.ts";
 import type { Config } from "./config/config.ts";
+import type { ReloadResult } from "./http/api/deps.ts";
+import { createApiDoor } from "./http/api/routes.ts";
 import { BodyReader } from "./http/body.ts";
 import type { Door } from "./http/door.ts";
 import { createEchoDoor } from "./http/echo.ts";
@@ -24,8 +25,9 @@ export interface DoorsInput {
 }
 
 export function createDoors(input: DoorsInput): Door[] {
-  const { config, store, engine, clock, version } = input;
-  const { directory, metrics, slots } = engine;
+  const { config, store, engine, clock, log, version, reload } = input;
+  const { directory, metrics, slots, commands, breakers, lanes } = engine;
+  const startedAt = clock.wallNow();
   const bodies = new BodyReader({ clock, timeoutMs: config.server.readTimeoutMs });
   const doors = [
     createIngestDoor({
@@ -42,7 +44,24 @@ export function createDoors(input: DoorsInput): Door[] {
       store,
       directory,
       build: version,
-      startedAt: clock.wallNow(),
+      startedAt,
+    }),
+    createApiDoor({
+      clock,
+      log,
+      bodies,
+      directory,
+      commands,
+      breakers,
+      lanes,
+      slots,
+      reads: store,
+      store,
+      publicUrl: config.server.publicUrl,
+      apiUrl: config.server.apiUrl,
+      build: version,
+      startedAt,
+      reload,
     }),
   ];
   if (config.dev.echo) doors.push(createEchoDoor({ bodies }));

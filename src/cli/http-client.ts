@@ -12,16 +12,28 @@ export interface ServerOptions {
   readonly key?: string;
 }
 
-export interface ApiAnswer {
+interface ApiAnswer {
   readonly status: number;
   /** Null when the answer is not JSON. */
   readonly body: unknown;
 }
 
+/** The server said no. `details` is what its error envelope adds, or null. */
+export class RefusedError extends CommandError {
+  readonly status: number;
+  readonly details: unknown;
+
+  constructor(request: string, status: number, error: ApiError | null) {
+    super(`${request} was refused: ${error?.message ?? "no reason given"} (${status})`);
+    this.status = status;
+    this.details = error?.details ?? null;
+  }
+}
+
 export interface ApiClient {
   readonly server: string;
-  /** Throws a CommandError when the server cannot be reached or refuses the request. */
-  request(method: string, path: string, body?: unknown): Promise<ApiAnswer>;
+  /** Returns the answer's JSON. Throws RefusedError, or CommandError when the server cannot be reached. */
+  request(method: string, path: string, body?: unknown): Promise<unknown>;
 }
 
 /** Long enough for the slowest verb, short enough that a hanging server does not look like a slow one. */
@@ -45,10 +57,8 @@ export function createApiClient(options: ServerOptions): ApiClient {
     server,
     async request(method, path, body) {
       const answer = await call(`${server}${path}`, { method, key, body });
-      if (answer.status < 400) return answer;
-      throw new CommandError(
-        `${server} refused ${method} ${path}: ${answer.status}${complaintOf(answer.body)}`,
-      );
+      if (answer.status < 400) return answer.body;
+      throw new RefusedError(`${method} ${server}${path}`, answer.status, readError(answer.body));
     },
   };
 }
@@ -96,18 +106,20 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Returns ": message" of a native error envelope, and the details below it when there are any. */
-function complaintOf(body: unknown): string {
-  if (typeof body !== "object" || body === null || !("error" in body)) return "";
-  const { error } = body;
-  if (typeof error !== "object" || error === null || !("message" in error)) return "";
-  const details = "details" in error && error.details != null ? `\n${showDetails(error.details)}` : "";
-  return `: ${error.message}${details}`;
+interface ApiError {
+  readonly message: string;
+  readonly details: unknown;
 }
 
-function showDetails(details: unknown): string {
-  if (!Array.isArray(details)) return JSON.stringify(details, null, 2);
-  return details.map((detail) => (typeof detail === "string" ? detail : JSON.stringify(detail))).join("\n");
+/** Returns what a native error envelope says; null for anything else. */
+function readError(body: unknown): ApiError | null {
+  if (!isRecord(body) || !isRecord(body.error)) return null;
+  const { message, details = null } = body.error;
+  return typeof message === "string" ? { message, details } : null;
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null;
 }
 
 function configuredKey(path: string): string | null {

@@ -6,7 +6,7 @@ import { addDoctorCommand } from "./doctor.ts";
 import { addInitCommand } from "./init.ts";
 import { addReloadCommand } from "./reload.ts";
 import { addServeCommand } from "./serve.ts";
-import { EXIT, printError, reasonOf } from "./terminal.ts";
+import { EXIT, printError, stackOf } from "./terminal.ts";
 import { addVersionCommand } from "./version.ts";
 
 function createProgram(): Command {
@@ -36,8 +36,7 @@ export async function runCommandLine(args: readonly string[]): Promise<void> {
   } catch (error) {
     if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
     else {
-      // Nobody foresaw this one, so the stack is for whoever gets the report.
-      printError(error instanceof Error && error.stack ? error.stack : reasonOf(error));
+      printError(stackOf(error));
       process.exitCode = EXIT.failed;
     }
   }

@@ -9,9 +9,9 @@
  * after the next start.
  */
 import type { Command } from "commander";
-import { type App, createApp } from "../app.ts";
+import { type App, createApp, type ReloadResult } from "../app.ts";
 import type { Config } from "../config/config.ts";
-import { type ConfigIssue, formatIssue } from "../config/issue.ts";
+import { formatIssue } from "../config/issue.ts";
 import { SystemClock } from "../runtime/clock.ts";
 import { createLog, type Log } from "../runtime/log.ts";
 import { SystemRandom } from "../runtime/random.ts";
@@ -19,7 +19,16 @@ import { StoreOpenError } from "../storage/database.ts";
 import { COMMIT, VERSION } from "./build-info.ts";
 import { demoLines } from "./demo.ts";
 import { addConfigOption, type ConfigOption, readSettings } from "./settings.ts";
-import { action, CommandError, EXIT, type ExitCode, print, printError } from "./terminal.ts";
+import {
+  action,
+  CommandError,
+  EXIT,
+  type ExitCode,
+  print,
+  printError,
+  reasonOf,
+  stackOf,
+} from "./terminal.ts";
 
 export function addServeCommand(program: Command): void {
   addConfigOption(program.command("serve")).description("run the server").action(action(serve));
@@ -39,9 +48,13 @@ async function serve({ config: file }: ConfigOption): Promise<ExitCode> {
   });
   const stopping = Promise.withResolvers<string>();
   listenForSignals(app, { log, stopping, file });
-  await startOrExplain(app, config, random);
+  const { listeners } = await startOrExplain(app, config);
+  log.flush();
+  for (const { role, url } of listeners) print(`Listening on ${url} (${role})`);
+  for (const line of demoLines(config, random)) print(line);
   const signal = await stopping.promise;
   log.info("server.draining", { signal, limitMs: config.server.drainTimeoutMs });
+  log.flush();
   await app.stop({ limitMs: config.server.drainTimeoutMs });
   log.flush();
   // Idle sockets to receivers would keep the process for a while.
@@ -56,29 +69,23 @@ function loadOrExplain(file: string): Config {
   throw new CommandError(loaded.errors.map((issue) => `error: ${formatIssue(issue, file)}`).join("\n"));
 }
 
-async function startOrExplain(app: App, config: Config, random: SystemRandom): Promise<void> {
+/** Starts the app and returns its listeners. A failure ends the process here. */
+async function startOrExplain(app: App, config: Config): Promise<Awaited<ReturnType<App["start"]>>> {
   try {
-    const { listeners } = await app.start();
-    for (const { role, url } of listeners) print(`Listening on ${url} (${role})`);
-    for (const line of demoLines(config, random)) print(line);
+    return await app.start();
   } catch (error) {
-    const reason = explainStart(error);
-    if (reason === null) throw error;
-    printError(`error: ${reason}`);
+    const reason = explainStart(error, config);
+    printError(reason === null ? stackOf(error) : `error: ${reason}`);
     // Whatever did start must not keep the process alive.
     process.exit(EXIT.failed);
   }
 }
 
-/** Returns one line for what an operator can put right, null for everything else. */
-function explainStart(error: unknown): string | null {
+/** Returns one line for what an operator can put right, null for what only we can: that gets a stack. */
+function explainStart(error: unknown, { store }: Config): string | null {
   if (error instanceof StoreOpenError) return error.message;
-  if (!(error instanceof Error) || !("code" in error)) return null;
-  const place = "address" in error && "port" in error ? ` ${error.address}:${error.port}` : "";
-  if (error.code === "EADDRINUSE") return `the address${place} is in use by another program`;
-  if (error.code === "EACCES") return `no permission to listen on${place}: ${error.message}`;
-  if (error.code === "EADDRNOTAVAIL") return `the address${place} does not belong to this machine`;
-  return null;
+  if (!(error instanceof Error) || !("code" in error) || typeof error.code !== "string") return null;
+  return error.code.startsWith("SQLITE_") ? `the store ${store.path}: ${error.message}` : error.message;
 }
 
 interface SignalContext {
@@ -105,18 +112,16 @@ function listenForSignals(app: App, { log, stopping, file }: SignalContext): voi
   process.on("SIGHUP", () => {
     app.reload().then(
       (result) => logReload(result, log, file),
-      (error: unknown) => log.error("config.reload_failed", { error: String(error) }),
+      (error: unknown) => log.error("config.reload_failed", { error: reasonOf(error) }),
     );
   });
 }
 
-type ReloadOutcome = Awaited<ReturnType<App["reload"]>>;
-
-function logReload(result: ReloadOutcome, log: Log, file: string): void {
-  if (result.ok) {
-    log.info("config.reloaded", {});
-    return;
+function logReload(result: ReloadResult, log: Log, file: string): void {
+  // What was applied stands in the log already.
+  if (!result.ok) {
+    const errors = result.errors.map((issue) => formatIssue(issue, file));
+    log.error("config.rejected", { errors });
   }
-  const errors = result.errors.map((issue: ConfigIssue) => formatIssue(issue, file));
-  log.error("config.rejected", { errors });
+  log.flush();
 }

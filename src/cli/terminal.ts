@@ -24,6 +24,11 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** For what nobody foresaw: whoever gets the report needs the stack. */
+export function stackOf(error: unknown): string {
+  return error instanceof Error && error.stack ? error.stack : reasonOf(error);
+}
+
 /**
  * Makes a commander action of what a command does: the result becomes the exit code. The process ends when
  * nothing is left to do rather than at once, so that output to a slow pipe is complete.

@@ -38,7 +38,7 @@ function formatKey(path: KeyPath): string {
 }
 
 /** Returns one line for one issue, as compilers print it: "config.toml:12: endpoint[0].timeout: got ...". */
-export function formatIssue(issue: ConfigIssue, file: string): string {
+export function formatIssue(issue: Pick<ConfigIssue, "line" | "key" | "message">, file: string): string {
   const place = issue.line > 0 ? `${file}:${issue.line}` : file;
   return issue.key === "" ? `${place}: ${issue.message}` : `${place}: ${issue.key}: ${issue.message}`;
 }

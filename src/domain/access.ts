@@ -10,9 +10,7 @@ export interface Project {
   readonly retiredAt: number | null;
 }
 
-export const KEY_SCOPES = ["ingest", "read", "admin"] as const;
-
-export type KeyScope = (typeof KEY_SCOPES)[number];
+export type KeyScope = "ingest" | "read" | "admin";
 
 export interface ApiKey {
   readonly id: Id;

@@ -38,6 +38,30 @@ export type Outcome =
   | Failed
   | { readonly kind: "awaiting"; readonly status: number | null; readonly deadlineAt: number };
 
+/** What a receiver reports later about a delivery that it took. */
+export interface AckReport {
+  /** Which attempt it is about; null when the receiver cannot tell. */
+  readonly attempt: number | null;
+  readonly isAck: boolean;
+  /** Why it failed, in the receiver's words. */
+  readonly text: string | null;
+}
+
+export function reportedOutcome(report: AckReport): Outcome {
+  if (report.isAck) return { kind: "succeeded", status: null };
+  const text = report.text ?? "the receiver reported failure";
+  return { kind: "failed", failure: "nack", status: null, text, retryAfterMs: null };
+}
+
+/**
+ * Returns the outcome of an attempt whose report was there before its answer. An acknowledgement counts even if the
+ * answer was lost: the receiver has said that it is done. A refusal counts only where a report was awaited.
+ */
+export function withReport(outcome: Outcome, report: AckReport | null): Outcome {
+  if (report === null || outcome.kind === "succeeded") return outcome;
+  return outcome.kind === "awaiting" || report.isAck ? reportedOutcome(report) : outcome;
+}
+
 /** One try, immutable once written. `number` counts over the whole life of the delivery, replays included. */
 export interface AttemptRecord {
   readonly number: number;

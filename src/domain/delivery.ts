@@ -147,8 +147,12 @@ export function settle(delivery: DeliveryPosition, settlement: Settlement, now: 
   return { ...base, to: "dead", dueAt: null, policyState: null };
 }
 
-/** Gives a leased delivery back untouched, due at once: its lane closed, or the process is stopping. */
-export function release(delivery: DeliveryPosition, to: "queued" | "held", now: number): Transition {
+/** Gives a leased delivery back untouched, with its place in line: its lane closed, or the process is stopping. */
+export function release(
+  delivery: DeliveryPosition,
+  to: "queued" | "retrying" | "held",
+  now: number,
+): Transition {
   return { ...change(delivery, now), to, dueAt: delivery.dueAt ?? now };
 }
 

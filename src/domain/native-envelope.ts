@@ -8,8 +8,9 @@ import { signHeaders } from "./signature/index.ts";
 import type { DeliveryFacts, Envelope } from "./strategy.ts";
 
 /**
- * Never forwarded: hop-by-hop headers (RFC 9110 section 7.6.1), framing, the host, the sender's credentials, and
- * what a proxy on the way said about the connection. Compared in lower case.
+ * Never forwarded: hop-by-hop headers (RFC 9110 section 7.6.1), framing, the host, the sender's credentials, what a
+ * proxy on the way said about the connection, and a signature over the id and timestamp that ours replace. Compared
+ * in lower case.
  */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "connection",
@@ -35,6 +36,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "x-forwarded-port",
   "x-forwarded-proto",
   "x-real-ip",
+  "webhook-signature",
 ]);
 
 /** Names that an endpoint's own headers cannot take: they frame the request or say who speaks. */

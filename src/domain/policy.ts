@@ -74,7 +74,8 @@ export function standardPolicy(input: PolicyInput): Decision {
 export function nextDelayMs(rule: RetryRule, attempt: number): number | null {
   if (rule.kind === "ladder") return rule.delaysMs[attempt - 1] ?? null;
   if (attempt >= rule.attemptsMax) return null;
-  // factor ** attempt overflows to Infinity for long series; the cap makes that harmless.
+  // factor ** attempt overflows to Infinity for long series; the cap makes that harmless, except for 0 * Infinity.
+  if (rule.delayMs === 0) return 0;
   return Math.min(rule.delayMs * rule.factor ** (attempt - 1), rule.delayMaxMs);
 }
 

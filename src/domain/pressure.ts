@@ -56,10 +56,10 @@ export function recordOutcome(
 ): BreakerState {
   if (!countsAsFailure(outcome, context.pressure)) return CLOSED;
   const { rule, now } = context;
+  // Switched off, perhaps while it was open: it must not stay open, for nothing would close it.
+  if (rule.failures === 0) return CLOSED;
   const failures = state.failures + 1;
-  if (rule.failures === 0 || (state.kind === "closed" && failures < rule.failures)) {
-    return { ...state, failures };
-  }
+  if (state.kind === "closed" && failures < rule.failures) return { ...state, failures };
   // Attempts that were under way when it opened still come back; they must not push the probe further out.
   if (state.kind === "open") return state;
   const openings = state.openings + 1;

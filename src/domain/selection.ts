@@ -13,7 +13,7 @@ export interface Selectable {
 
 /** Longer keys are stored as their hash, so that a sender cannot make the index large. */
 const KEY_CHARS_MAX = 128;
-/** Unit separator: cannot stand in a header value, so joined parts stay unambiguous. */
+/** Between the selector's index and the value. */
 const JOIN = "\u001f";
 
 const decoder = new TextDecoder();
@@ -30,10 +30,10 @@ export class Selection {
   /** Returns the value as text, or null when absent. */
   read(selector: Selector): string | null {
     if (selector.kind === "header") return this.#request.headers.get(selector.name) || null;
-    let value = this.#parsed();
-    for (const part of selector.path) {
-      if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return null;
-      value = (value as Record<string, unknown>)[part];
+    let value = memberAt(this.#parsed(), selector.path);
+    if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+      // Different ids above 2^53 read as the same number; their digits do not.
+      value = memberAt(parseOrNull(this.#request.body, digitsOf), selector.path);
     }
     if (typeof value === "string") return value || null;
     return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
@@ -45,7 +45,7 @@ export class Selection {
       const values = parts.map((part) => this.read(part));
       if (values.length === 0 || values.includes(null)) continue;
       // The index keeps the values of different selectors apart.
-      const key = `${index}${JOIN}${values.join(JOIN)}`;
+      const key = `${index}${JOIN}${values.length === 1 ? values[0] : JSON.stringify(values)}`;
       return key.length <= KEY_CHARS_MAX ? key : new Bun.CryptoHasher("sha256").update(key).digest("hex");
     }
     return null;
@@ -57,9 +57,23 @@ export class Selection {
   }
 }
 
-function parseOrNull(body: Uint8Array): unknown {
+function memberAt(root: unknown, path: readonly string[]): unknown {
+  let value = root;
+  for (const part of path) {
+    if (typeof value !== "object" || value === null || !Object.hasOwn(value, part)) return null;
+    value = (value as Record<string, unknown>)[part];
+  }
+  return value;
+}
+
+type Reviver = (key: string, value: unknown, context: { readonly source?: string }) => unknown;
+
+const digitsOf: Reviver = (_key, value, { source }) =>
+  typeof value === "number" && source !== undefined ? source : value;
+
+function parseOrNull(body: Uint8Array, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(decoder.decode(body));
+    return JSON.parse(decoder.decode(body), reviver as Parameters<typeof JSON.parse>[1]);
   } catch {
     return null;
   }

@@ -1,4 +1,7 @@
-/** Where inbound requests come from: how they are verified, deduplicated and typed, and which endpoints get them. */
+/**
+ * Where inbound requests come from: how they are verified, deduplicated and typed, and which endpoints get
+ * them.
+ */
 import type { Door } from "./endpoint.ts";
 import type { Id } from "./id.ts";
 import type { VerifySpec } from "./signature/index.ts";

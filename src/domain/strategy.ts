@@ -8,10 +8,8 @@ import type { Answer, Outcome } from "./attempt.ts";
 import type { NewPayload } from "./delivery.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Id } from "./id.ts";
-import { NATIVE_ENVELOPE } from "./native-envelope.ts";
-import { NATIVE_INTERPRETER } from "./native-interpreter.ts";
-import { type Policy, standardPolicy } from "./policy.ts";
-import { NATIVE_PRESSURE, type Pressure } from "./pressure.ts";
+import type { Policy } from "./policy.ts";
+import type { Pressure } from "./pressure.ts";
 
 /** What is sent is always one of these: immutable facts of the delivery, without its state. */
 export interface DeliveryFacts {
@@ -90,14 +88,6 @@ export interface Profile {
   readonly policy: Policy;
   readonly pressure: Pressure;
 }
-
-export const NATIVE_PROFILE: Profile = {
-  name: "native",
-  envelope: NATIVE_ENVELOPE,
-  interpreter: NATIVE_INTERPRETER,
-  policy: standardPolicy,
-  pressure: NATIVE_PRESSURE,
-};
 
 /** All profiles by name. A second one of the same name is a wiring mistake and stops the start. */
 export function createProfiles(profiles: readonly Profile[]): ReadonlyMap<string, Profile> {

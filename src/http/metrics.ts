@@ -116,7 +116,7 @@ function addSource(sum: SourceCounters, more: SourceCounters): SourceCounters {
 }
 
 function writeEndpoints(text: MetricsText, metrics: Metrics, boundsMs: readonly number[]): void {
-  const endpoints = bounded(metrics.endpoints, addEndpoint, (counters) => ({
+  const endpoints = bounded(byName(metrics.endpoints.values()), addEndpoint, (counters) => ({
     ...counters,
     project: REST,
     name: REST,
@@ -143,6 +143,17 @@ function writeEndpoints(text: MetricsText, metrics: Metrics, boundsMs: readonly 
     durations.sample(labels(counters), counters.durationSumMs / 1_000, "_sum");
     durations.sample(labels(counters), count, "_count");
   }
+}
+
+/** An endpoint that was removed and made again is a new one of the same name; a series must not appear twice. */
+function byName(all: Iterable<EndpointCounters>): Map<string, EndpointCounters> {
+  const named = new Map<string, EndpointCounters>();
+  for (const counters of all) {
+    const key = `${counters.project}/${counters.name}`;
+    const known = named.get(key);
+    named.set(key, known ? addEndpoint(known, counters) : counters);
+  }
+  return named;
 }
 
 function addEndpoint(sum: EndpointCounters, more: EndpointCounters): EndpointCounters {

@@ -8,6 +8,7 @@ import {
   abandonProbe,
   type BreakerState,
   CLOSED,
+  NATIVE_PRESSURE,
   type Pressure,
   recordOutcome,
   tryProbe,
@@ -42,7 +43,7 @@ export class Breakers {
 
   /** What an endpoint's lane may do now. A strategy that spends attempts on an open breaker never closes the lane. */
   gate(endpoint: Endpoint, now: number): BreakerGate {
-    if (this.#states.size === 0 || this.#pressure(endpoint).onOpen === "spend") return GATE_OPEN;
+    if (this.#states.size === 0 || this.spends(endpoint)) return GATE_OPEN;
     const state = this.state(endpoint);
     if (state.kind === "closed") return GATE_OPEN;
     if (state.kind === "half_open") return { kind: "closed", until: null };
@@ -61,6 +62,11 @@ export class Breakers {
     if (probing === null) return false;
     this.#set(endpoint, state, probing);
     return true;
+  }
+
+  /** Whether an open breaker uses up attempts of this endpoint instead of holding them back. */
+  spends(endpoint: Endpoint): boolean {
+    return this.#pressure(endpoint).onOpen === "spend";
   }
 
   /** The admitted attempt was never made. */
@@ -93,9 +99,8 @@ export class Breakers {
     return this.#pressure(endpoint).scope === "origin" ? new URL(endpoint.url).origin : endpoint.id;
   }
 
+  /** A dialect that is gone leaves endpoints behind. They wait, and must not stop the lanes of the others. */
   #pressure(endpoint: Endpoint): Pressure {
-    const profile = this.#options.profiles.get(endpoint.profile);
-    if (!profile) throw new Error(`endpoint ${endpoint.name} names the unknown profile ${endpoint.profile}`);
-    return profile.pressure;
+    return this.#options.profiles.get(endpoint.profile)?.pressure ?? NATIVE_PRESSURE;
   }
 }

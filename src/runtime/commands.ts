@@ -1,4 +1,5 @@
 /** The verbs that every front door shares: what an operator or a client may do to deliveries, endpoints and sources. */
+import type { AckReport } from "../domain/attempt.ts";
 import {
   cancel,
   type DeliveryPosition,
@@ -16,20 +17,21 @@ import type { Clock } from "./clock.ts";
 import type { Deadlines } from "./deadlines.ts";
 import type { Directory } from "./directory.ts";
 import type { Log } from "./log.ts";
-import type { EndpointStateStore, Located, LocateStore, ParkStore, TransitionStore } from "./ports.ts";
-import type { Probe } from "./probe.ts";
+import type { Parking, ParkTarget } from "./parking.ts";
+import type { EndpointStateStore, Located, LocateStore, TransitionStore } from "./ports.ts";
 
 export interface CommandsOptions {
   readonly clock: Clock;
   readonly store: LocateStore &
     TransitionStore &
-    EndpointStateStore &
-    ParkStore & { setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null> };
+    EndpointStateStore & { setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null> };
   readonly directory: Directory;
   readonly deadlines: Deadlines;
   readonly breakers: Breakers;
+  readonly parking: Parking;
   readonly log: Log;
-  readonly probe: Probe;
+  /** Hands a report to an attempt that is out now; null: there is none, the stored state decides. */
+  readonly reportEarly: (id: Id, report: AckReport) => Promise<boolean | null>;
   readonly onDue: (lane: number, dueAt: number) => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
 }
@@ -38,13 +40,9 @@ type Decide = (position: DeliveryPosition, now: number) => Transition | null;
 
 /** A decision that lost a race is made again this often before the caller is told. */
 const RACES_MAX = 3;
-/** Rows parked or unparked per transaction. */
-const PARK_STEP = 500;
 
 export class Commands {
   readonly #options: CommandsOptions;
-  /** One sweep per lane at a time; a newer one makes the older stop. */
-  readonly #parkings = new Map<number, symbol>();
 
   constructor(options: CommandsOptions) {
     this.#options = options;
@@ -69,8 +67,13 @@ export class Commands {
     return this.#change(project, id, { verb: "replayed", decide: replay, needsPayload: true });
   }
 
-  /** A receiver's report on an awaited delivery. False: it no longer awaits one. */
-  async acknowledge(id: Id, report: { isAck: boolean; text: string | null }): Promise<boolean> {
+  /**
+   * A receiver's report on a delivery that it took, or is just taking: it may come before its answer has been read.
+   * False: the delivery no longer awaits one, or the report is about another attempt.
+   */
+  async acknowledge(id: Id, report: AckReport): Promise<boolean> {
+    const early = await this.#options.reportEarly(id, report);
+    if (early !== null) return early;
     const located = await this.#options.store.deliveryPosition(id);
     return located !== null && this.#options.deadlines.acknowledge(located, report);
   }
@@ -101,40 +104,14 @@ export class Commands {
     return changed;
   }
 
-  async #endpointChanged(endpoint: Endpoint | null, to: "held" | "queued"): Promise<Endpoint> {
+  async #endpointChanged(endpoint: Endpoint | null, to: ParkTarget): Promise<Endpoint> {
     if (endpoint === null) throw new AppError("not_found", "no such endpoint");
     this.#options.onEndpointChanged(endpoint);
     this.#options.log.info(to === "held" ? "endpoint.paused" : "endpoint.resumed", {
       endpoint: endpoint.name,
     });
-    void this.#park(endpoint.lane, to);
+    this.#options.parking.sweep(endpoint.lane, to);
     return endpoint;
-  }
-
-  /** Walks the lane's backlog in the background, so that what waits also says why it waits. */
-  async #park(lane: number, to: "held" | "queued"): Promise<void> {
-    const sweep = Symbol(to);
-    this.#parkings.set(lane, sweep);
-    const { store, clock, probe, log, onDue } = this.#options;
-    try {
-      let after: { dueAt: number; seq: number } | null = null;
-      do {
-        const step: Awaited<ReturnType<ParkStore["parkLane"]>> = await store.parkLane({
-          lane,
-          to,
-          dueBy: Number.MAX_SAFE_INTEGER,
-          limit: PARK_STEP,
-          after,
-        });
-        after = step.next;
-      } while (after !== null && this.#parkings.get(lane) === sweep);
-    } catch (error) {
-      // Only the shown state lags behind; the lane itself was opened or closed already.
-      log.warn("lane.park_unfinished", { lane, to, error: String(error) });
-    }
-    if (this.#parkings.get(lane) === sweep) this.#parkings.delete(lane);
-    if (to === "queued") onDue(lane, clock.now());
-    probe.signal("lane.parked", { lane });
   }
 
   async #change(

@@ -3,7 +3,7 @@
  * it `awaiting`; it holds no slot and no socket. This service lets the deadline expire into a failed attempt, and
  * applies an acknowledgement that came in time.
  */
-import type { AttemptRecord, Outcome } from "../domain/attempt.ts";
+import { type AckReport, type AttemptRecord, type Outcome, reportedOutcome } from "../domain/attempt.ts";
 import { showId } from "../domain/id.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { Directory } from "./directory.ts";
@@ -26,7 +26,7 @@ export class Deadlines {
   readonly #options: DeadlinesOptions;
   #timer: { at: number; timer: Timer } | null = null;
   #isRunning = false;
-  #sweep: Promise<void> | null = null;
+  #sweep: Promise<void> = Promise.resolve();
 
   constructor(options: DeadlinesOptions) {
     this.#options = options;
@@ -50,27 +50,23 @@ export class Deadlines {
     this.#timer = { at, timer: this.#options.clock.setTimer(at, () => this.#wake()) };
   }
 
-  /** Applies a receiver's report. False: the delivery no longer awaits one. */
-  async acknowledge(located: Located, report: { isAck: boolean; text: string | null }): Promise<boolean> {
-    if (located.position.state !== "awaiting") return false;
-    const outcome: Outcome = report.isAck
-      ? { kind: "succeeded", status: null }
-      : {
-          kind: "failed",
-          failure: "nack",
-          status: null,
-          text: report.text ?? "the receiver reported failure",
-          retryAfterMs: null,
-        };
-    return this.#settle(located, outcome);
+  /** Applies a receiver's report. False: the delivery no longer awaits one, or not for that attempt. */
+  async acknowledge(located: Located, report: AckReport): Promise<boolean> {
+    const { state, dueAt, attemptCount } = located.position;
+    if (state !== "awaiting" || (report.attempt !== null && report.attempt !== attemptCount)) return false;
+    if (dueAt !== null && dueAt <= this.#options.clock.now()) return false;
+    return this.#settle(located, reportedOutcome(report));
   }
 
   #wake(): void {
     this.#timer = null;
-    this.#sweep = this.#expire().catch((error: unknown) => {
-      this.#options.log.error("deadline.sweep_failed", { error: String(error) });
-      this.noteDue(this.#options.clock.now() + RETRY_MS);
-    });
+    // One after the other: two at a time would judge the same deliveries twice.
+    this.#sweep = this.#sweep
+      .then(() => this.#expire())
+      .catch((error: unknown) => {
+        this.#options.log.error("deadline.sweep_failed", { error: String(error) });
+        this.noteDue(this.#options.clock.now() + RETRY_MS);
+      });
   }
 
   async #expire(): Promise<void> {
@@ -86,7 +82,12 @@ export class Deadlines {
         text: "no acknowledgement before the deadline",
         retryAfterMs: null,
       };
-      await Promise.all(due.map((located) => this.#settle(located, outcome)));
+      const settled = await Promise.all(due.map((located) => this.#settle(located, outcome)));
+      if (!settled.includes(true)) {
+        // All were settled by somebody else, or cannot be settled at all; asking again at once could go on for ever.
+        this.noteDue(clock.now() + RETRY_MS);
+        return;
+      }
     }
     const [next] = await store.dueDeadlines({ now: Number.MAX_SAFE_INTEGER, limit: 1 });
     if (next && next.position.dueAt !== null) this.noteDue(next.position.dueAt);

@@ -13,7 +13,7 @@ import type { Interpretation, OutboundRequest, Profile } from "../domain/strateg
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
-import type { Hold } from "./lanes.ts";
+import type { Hold } from "./lane.ts";
 import type { Log } from "./log.ts";
 import type { Claimed, TransitionStore } from "./ports.ts";
 import type { Sender, SendResult } from "./sender.ts";
@@ -40,7 +40,6 @@ const GIVEN_BACK_MS = 1_000;
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #running = new Set<Promise<void>>();
-  readonly #abort = new AbortController();
   #isStopping = false;
 
   constructor(options: DispatcherOptions) {
@@ -64,14 +63,14 @@ export class Dispatcher {
   /** Waits up to `limitMs` for attempts in flight, then aborts them; an aborted attempt goes back to the queue. */
   async stop(limitMs: number): Promise<void> {
     this.#isStopping = true;
-    const timer = this.#options.clock.setWallTimer(limitMs, () => this.#abort.abort());
+    const timer = this.#options.clock.setWallTimer(limitMs, () => this.abort());
     await this.settled();
     timer.cancel();
   }
 
   /** Aborts what is in flight at once. */
   abort(): void {
-    this.#abort.abort();
+    this.#options.sender.abortAll();
   }
 
   async settled(): Promise<void> {
@@ -138,7 +137,6 @@ export class Dispatcher {
       timeoutMs: endpoint.timeoutMs,
       captureBytesMax: profile.interpreter.captureBytesMax,
       isTrusted: isTrusted(endpoint),
-      signal: this.#abort.signal,
     });
   }
 

@@ -11,7 +11,7 @@ import { AppError } from "../domain/errors.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { Payload } from "../domain/strategy.ts";
-import type { Place, Reservation } from "./lanes.ts";
+import type { Place, Reservation } from "./lane.ts";
 import type { AcceptStore, Claimed } from "./ports.ts";
 
 export interface IntakeOptions {

@@ -14,76 +14,23 @@
  * or new lane has no window: what waits in one is leased, and would wait for nothing good there.
  */
 import type { Endpoint } from "../domain/endpoint.ts";
-import type { Breakers } from "./breakers.ts";
-import type { Clock, Timer } from "./clock.ts";
-import { TokenBucket } from "./rate.ts";
-import { isFast, newSlotUse, type Slots, type SlotTicket, type SlotUse } from "./slots.ts";
+import type { Timer } from "./clock.ts";
+import {
+  type Hold,
+  isClosed,
+  type Lane,
+  type LaneOverview,
+  type LanesOptions,
+  newLane,
+  nextTokenAt,
+  type Place,
+  type Reservation,
+  redefine,
+} from "./lane.ts";
+import { isFast } from "./slots.ts";
 import { WakeHeap } from "./wake-heap.ts";
 
-export interface ClaimRequest {
-  readonly lane: number;
-  readonly now: number;
-  readonly limit: number;
-  readonly bytesMax: number;
-}
-
-export interface ClaimStore<Claimed> {
-  claim(request: ClaimRequest): Promise<{
-    readonly claimed: readonly Claimed[];
-    readonly nextDueAt: number | null;
-  }>;
-}
-
-export interface LanesOptions<Claimed> {
-  readonly clock: Clock;
-  readonly store: ClaimStore<Claimed>;
-  readonly slots: Slots;
-  readonly breakers: Breakers;
-  /** Takes over a leased delivery with its slot; calls release() when the slot is free again. */
-  readonly start: (claimed: Claimed, hold: Hold) => void;
-  /** Takes over a leased delivery that its lane cannot send now: it goes back to the store. */
-  readonly giveBack: (claimed: Claimed) => void;
-  /** Body bytes that a leased delivery holds in memory. */
-  readonly sizeOf: (claimed: Claimed) => number;
-}
-
-/** A slot in a lane, from start to release. */
-export interface Hold {
-  readonly lane: number;
-  readonly ticket: SlotTicket;
-}
-
-/** A place in a lane for a delivery whose insert is on its way: with a slot, or in the window (null). */
-export interface Place {
-  readonly lane: number;
-  readonly ticket: SlotTicket | null;
-  readonly bytes: number;
-}
-
-/** What a producer writes: leased with its place, waiting its turn, or parked. */
-export type Reservation =
-  | { readonly state: "sending"; readonly place: Place }
-  | { readonly state: "queued" | "held" };
-
-interface Lane<Claimed> {
-  endpoint: Endpoint;
-  readonly use: SlotUse;
-  bucket: TokenBucket | null;
-  nextDueAt: number | null;
-  isClaiming: boolean;
-  /** Leased and waiting for a slot, oldest first. */
-  ready: Claimed[];
-  /** Places in the window that are promised to inserts on their way. */
-  promised: number;
-  /** The earliest due time noted while a claim was on its way; its answer may not know of it yet. */
-  notedAt: number | null;
-}
-
-export interface LaneOverview {
-  readonly inFlight: number;
-  readonly nextDueAt: number | null;
-  readonly averageHoldMs: number | null;
-}
+export type { LaneOverview } from "./lane.ts";
 
 /** Deliveries that a fast lane may lease ahead of its slots: several commits' worth at the fastest rate measured. */
 const WINDOW_MAX = 256;
@@ -105,6 +52,7 @@ export class Lanes<Claimed> {
   readonly #ring = new Set<Lane<Claimed>>();
   /** Lanes whose breaker waits for a probe that another lane or an earlier attempt carries. */
   readonly #probeWaiters = new Set<Lane<Claimed>>();
+  readonly #claims = new Set<Promise<void>>();
   #timer: { at: number; timer: Timer } | null = null;
   #windowBytes = 0;
   #isRunning = false;
@@ -120,35 +68,32 @@ export class Lanes<Claimed> {
     for (const lane of this.#lanes.values()) this.#pump(lane);
   }
 
-  /** Claims nothing more and gives back what waits in windows. What was started goes on until it is released. */
-  stop(): void {
+  /**
+   * Claims nothing more and gives back what waits in windows, and what a claim on its way still brings. What was
+   * started goes on until it is released.
+   */
+  async stop(): Promise<void> {
     this.#isRunning = false;
     this.#timer?.timer.cancel();
     this.#timer = null;
     for (const lane of this.#lanes.values()) this.#emptyWindow(lane);
+    await Promise.all(this.#claims);
+  }
+
+  /** Body bytes leased ahead of their slots, in all lanes together. */
+  get windowBytes(): number {
+    return this.#windowBytes;
   }
 
   /** Makes a lane known, or gives it its endpoint's new definition; wakes it, since it may be open now. */
   upsert(endpoint: Endpoint): void {
     const known = this.#lanes.get(endpoint.lane);
     const now = this.#options.clock.now();
-    const { rate } = endpoint;
     if (!known) {
-      this.#lanes.set(endpoint.lane, {
-        endpoint,
-        use: newSlotUse(),
-        bucket: rate === null ? null : new TokenBucket(rate, now),
-        nextDueAt: null,
-        isClaiming: false,
-        ready: [],
-        promised: 0,
-        notedAt: null,
-      });
+      this.#lanes.set(endpoint.lane, newLane(endpoint, now));
       return;
     }
-    const isSameRate = JSON.stringify(known.endpoint.rate) === JSON.stringify(rate);
-    if (!isSameRate) known.bucket = rate === null ? null : new TokenBucket(rate, now);
-    known.endpoint = endpoint;
+    redefine(known, endpoint, now);
     this.#pump(known);
   }
 
@@ -204,6 +149,7 @@ export class Lanes<Claimed> {
     else if (lane) {
       lane.promised -= 1;
       this.#windowBytes -= place.bytes;
+      this.#pump(lane);
     }
   }
 
@@ -254,12 +200,16 @@ export class Lanes<Claimed> {
     this.#startReady(lane, now);
     if (lane.isClaiming || lane.nextDueAt === null) return;
     if (lane.nextDueAt > now) {
-      this.#sleep(lane, lane.nextDueAt);
+      const tokenAt = lane.ready.length > 0 ? nextTokenAt(lane, now) : null;
+      this.#sleep(lane, Math.min(lane.nextDueAt, tokenAt ?? lane.nextDueAt));
       return;
     }
     this.#heap.clear(lane);
     const count = this.#claimable(lane, now);
-    if (count > 0) void this.#claim(lane, count, now);
+    if (count === 0) return;
+    const claim = this.#claim(lane, count, now);
+    this.#claims.add(claim);
+    void claim.then(() => this.#claims.delete(claim));
   }
 
   /** Whether anything may be sent; arranges the wake-up when the breaker says no. */
@@ -278,15 +228,17 @@ export class Lanes<Claimed> {
     const monotonicMs = clock.monotonicMs();
     const count = Math.min(lane.ready.length, this.#startable(lane, now, monotonicMs));
     if (count === 0) {
-      if (lane.use.inFlight === 0) this.#waitForSlot(lane, now);
+      this.#waitForSlot(lane, now);
       return;
     }
-    const taken = lane.ready.splice(0, count);
     lane.bucket?.take(count);
-    for (const claimed of taken) {
+    // All slots are taken before anything starts: a start that ends at once comes back here through release().
+    const starting = lane.ready.splice(0, count).map((claimed) => {
       this.#windowBytes -= sizeOf(claimed);
-      start(claimed, { lane: lane.endpoint.lane, ticket: slots.take(lane.use, monotonicMs) });
-    }
+      return { claimed, ticket: slots.take(lane.use, monotonicMs) };
+    });
+    if (lane.ready.length > 0) this.#waitForSlot(lane, now);
+    for (const { claimed, ticket } of starting) start(claimed, { lane: lane.endpoint.lane, ticket });
   }
 
   /** How many attempts the lane may start at this instant. */
@@ -298,10 +250,14 @@ export class Lanes<Claimed> {
     return wanted < 1 ? 0 : this.#options.slots.allowance(use, wanted, monotonicMs);
   }
 
-  /** A lane with an attempt out is woken by its own release; one without has to be woken by somebody else's. */
+  /**
+   * A lane that its rate holds back sleeps until the next token. Otherwise one with an attempt out is woken by its own
+   * release, and one without has to be woken by somebody else's.
+   */
   #waitForSlot(lane: Lane<Claimed>, now: number): void {
-    if (lane.bucket !== null && lane.bucket.available(now) < 1) this.#sleep(lane, lane.bucket.nextAt(now));
-    else this.#ring.add(lane);
+    const tokenAt = nextTokenAt(lane, now);
+    if (tokenAt !== null) this.#sleep(lane, tokenAt);
+    else if (lane.use.inFlight === 0) this.#ring.add(lane);
   }
 
   /** How many deliveries to lease now: what can start, and for a fast lane as much again as its window has room. */
@@ -311,11 +267,8 @@ export class Lanes<Claimed> {
     const waiting = lane.ready.length + lane.promised;
     const window = this.#windowOf(lane, monotonicMs);
     const count = Math.max(startable - waiting, 0) + Math.max(window - waiting, 0);
-    if (startable === 0 && lane.use.inFlight === 0) {
-      this.#waitForSlot(lane, now);
-      return 0;
-    }
-    if (startable === 0 && lane.bucket !== null) this.#sleep(lane, lane.bucket.nextAt(now));
+    if (startable === 0) this.#waitForSlot(lane, now);
+    if (startable === 0 && lane.use.inFlight === 0) return 0;
     // A window is refilled by halves: claiming one by one would be a statement per delivery for nothing.
     if (startable === 0 && count < window / 2) return 0;
     return Math.min(count, CLAIM_ITEMS_MAX);
@@ -380,13 +333,12 @@ export class Lanes<Claimed> {
   #wake(): void {
     this.#timer = null;
     const now = this.#options.clock.now();
-    for (let lane = this.#heap.takeDue(now); lane; lane = this.#heap.takeDue(now)) this.#pump(lane);
+    // Taken out first: if the clock steps back meanwhile, a lane that goes to sleep again is not due at once.
+    const due: Lane<Claimed>[] = [];
+    for (let lane = this.#heap.takeDue(now); lane; lane = this.#heap.takeDue(now)) due.push(lane);
+    for (const lane of due) this.#pump(lane);
     this.#arm();
   }
-}
-
-function isClosed(endpoint: Endpoint): boolean {
-  return endpoint.pausedAt !== null || endpoint.disabledAt !== null;
 }
 
 function earliest(a: number | null, b: number | null): number | null {

@@ -5,7 +5,7 @@
 
 export interface ProbeSignals {
   "attempt.settled": { readonly deliveryId: string; readonly state: string; readonly attempt: number };
-  "lane.parked": { readonly lane: number };
+  "lane.parked": { readonly lane: number; readonly to: "held" | "queued" };
   "store.health": { readonly isHealthy: boolean };
   "retention.swept": { readonly deleted: number };
 }

@@ -1,6 +1,9 @@
 /** A token bucket over engine time. One per lane; also bounds how many refusals of a source are kept. */
 import type { RateRule } from "../domain/endpoint.ts";
 
+/** Sums of fractions come out a hair short of a whole token; without this, a wait for that hair would never end. */
+const HAIR = 1e-9;
+
 export class TokenBucket {
   readonly #rule: RateRule;
   #tokens: number;
@@ -15,7 +18,7 @@ export class TokenBucket {
   /** Returns how many whole tokens there are. */
   available(now: number): number {
     this.#refill(now);
-    return Math.floor(this.#tokens);
+    return Math.floor(this.#tokens + HAIR);
   }
 
   take(count: number): void {
@@ -30,8 +33,9 @@ export class TokenBucket {
   /** When the next whole token will be there. */
   nextAt(now: number): number {
     this.#refill(now);
-    const missing = Math.max(0, 1 - this.#tokens);
-    return Math.ceil(now + (missing / this.#rule.perSecond) * 1_000);
+    const missing = 1 - this.#tokens;
+    if (missing <= HAIR) return now;
+    return now + Math.max(1, Math.ceil((missing / this.#rule.perSecond) * 1_000 - HAIR));
   }
 
   #refill(now: number): void {

@@ -16,6 +16,7 @@ export type PurgeKind =
   | "dedupe"
   | "processes"
   | "bodies"
+  | "dead_bodies"
   | "pages";
 
 export interface PurgeStore {
@@ -120,13 +121,16 @@ export class Retention {
     }
   }
 
+  /** Bodies of dead letters go last: without them there is nothing to replay. */
   async #trim(): Promise<number> {
-    const { store, clock, diskBytesMax } = this.#options;
+    const { store, diskBytesMax } = this.#options;
     let trimmed = 0;
-    while (store.usedBytes() > diskBytesMax * TRIM_SHARE) {
-      const step = await store.purge({ kind: "bodies", before: clock.now(), limit: STEP_ROWS });
-      trimmed += step.deletedCount;
-      if (step.isDone || !this.#isRunning) break;
+    for (const kind of ["bodies", "dead_bodies"] as const) {
+      while (store.usedBytes() > diskBytesMax * TRIM_SHARE) {
+        const step = await store.purge({ kind, before: 0, limit: STEP_ROWS });
+        trimmed += step.deletedCount;
+        if (step.isDone || !this.#isRunning) break;
+      }
     }
     return trimmed;
   }

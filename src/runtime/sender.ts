@@ -23,7 +23,6 @@ export interface SendRequest {
   captureBytesMax: number;
   /** False for targets that an API made: private addresses then need a rule. */
   isTrusted: boolean;
-  signal?: AbortSignal;
 }
 
 export type SendFailure =
@@ -51,8 +50,10 @@ export type SendResult =
   | { kind: "error"; reason: SendFailure; text: string; durationMs: number; address: string | null };
 
 export interface Sender {
-  /** Makes one attempt and returns what came of it; never rejects. Headers and body are not modified. */
+  /** Makes one attempt and returns what came of it; never rejects. The headers become the sender's to change. */
   send(request: SendRequest): Promise<SendResult>;
+  /** Ends every attempt in flight with `aborted`. */
+  abortAll(): void;
 }
 
 interface SenderDeps {
@@ -116,12 +117,11 @@ class SendError extends Error implements Failure {
   }
 }
 
-/**
- * Creates the sender. Its only state is a bounded memory of parsed URLs, so it needs neither start nor stop.
- */
+/** Creates the sender. It needs neither start nor stop: its timers belong to attempts in flight. */
 export function createSender(deps: SenderDeps): Sender {
   const { clock, egress } = deps;
   const targets = new Map<string, Target>();
+  const deadlines = new Deadlines(clock);
 
   function targetOf(url: string): Target {
     const known = targets.get(url);
@@ -149,7 +149,7 @@ export function createSender(deps: SenderDeps): Sender {
   return {
     async send(request) {
       const startedAt = clock.monotonicMs();
-      const deadline = new Deadline(clock, request.timeoutMs, request.signal);
+      const deadline = deadlines.begin(request.timeoutMs);
       const progress: Progress = { stage: "connect", target: null, address: null };
       try {
         const response = await exchange(request, deadline, progress);
@@ -165,34 +165,30 @@ export function createSender(deps: SenderDeps): Sender {
         const durationMs = Math.round(clock.monotonicMs() - startedAt);
         return { kind: "error", reason, text, durationMs, address: progress.address };
       } finally {
-        deadline.end();
+        deadlines.end(deadline);
       }
     },
+    abortAll: () => deadlines.abortAll(),
   };
 }
 
-/** The moment after which nothing may happen any more, and why: the time is up, or the caller gave up. */
+/** The moment after which nothing may happen any more in one attempt, and why: time is up, or it was aborted. */
 class Deadline {
+  readonly timeoutMs: number;
+  readonly expiresMs: number;
   failure: Failure | null = null;
   readonly #controller = new AbortController();
-  readonly #timer: Timer;
-  readonly #outer: AbortSignal | undefined;
 
-  constructor(clock: Clock, timeoutMs: number, outer: AbortSignal | undefined) {
-    const expire = () => this.#cut({ reason: "timeout", text: `timed out after ${timeoutMs} ms` });
-    this.#timer = clock.setWallTimer(Math.min(timeoutMs, TIMER_MAX_MS), expire);
-    this.#outer = outer;
-    if (outer?.aborted) this.#abort();
-    else outer?.addEventListener("abort", this.#abort, { once: true });
+  constructor(timeoutMs: number, expiresMs: number) {
+    this.timeoutMs = timeoutMs;
+    this.expiresMs = expiresMs;
   }
 
   get signal(): AbortSignal {
     return this.#controller.signal;
   }
 
-  /**
-   * Settles like the promise, or rejects at the deadline if that comes first. For work that takes no signal.
-   */
+  /** Settles like the promise, or rejects at the deadline if that comes first. For work that takes no signal. */
   race<T>(work: Promise<T>): Promise<T> {
     const { signal } = this;
     return new Promise((resolve, reject) => {
@@ -202,17 +198,66 @@ class Deadline {
     });
   }
 
-  /** Releases the timer and the caller's signal. Must run once the attempt is over, or both leak. */
-  end(): void {
-    this.#timer.cancel();
-    this.#outer?.removeEventListener("abort", this.#abort);
-  }
-
-  readonly #abort = () => this.#cut({ reason: "aborted", text: "aborted" });
-
-  #cut(failure: Failure): void {
+  cut(failure: Failure): void {
     this.failure ??= failure;
     this.#controller.abort();
+  }
+}
+
+/**
+ * All attempts in flight, by their timeout. Attempts of one timeout expire in the order in which they began, so one
+ * timer per distinct timeout serves them all; a timer for each would cost more than its request's headers.
+ */
+class Deadlines {
+  readonly #clock: Clock;
+  readonly #byTimeout = new Map<number, { readonly running: Set<Deadline>; timer: Timer | null }>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  begin(timeoutMs: number): Deadline {
+    const known = this.#byTimeout.get(timeoutMs);
+    const group = known ?? { running: new Set<Deadline>(), timer: null };
+    if (!known) this.#byTimeout.set(timeoutMs, group);
+    const deadline = new Deadline(timeoutMs, this.#clock.monotonicMs() + timeoutMs);
+    group.running.add(deadline);
+    if (group.timer === null) this.#arm(timeoutMs, timeoutMs);
+    return deadline;
+  }
+
+  /** Must be called once the attempt is over. The timer stays: it finds the next one, or nothing. */
+  end(deadline: Deadline): void {
+    this.#byTimeout.get(deadline.timeoutMs)?.running.delete(deadline);
+  }
+
+  abortAll(): void {
+    for (const { running } of this.#byTimeout.values()) {
+      for (const deadline of running) deadline.cut({ reason: "aborted", text: "aborted" });
+    }
+  }
+
+  #arm(timeoutMs: number, delayMs: number): void {
+    const group = this.#byTimeout.get(timeoutMs);
+    if (!group) return;
+    group.timer = this.#clock.setWallTimer(Math.min(delayMs, TIMER_MAX_MS), () => this.#expire(timeoutMs));
+  }
+
+  #expire(timeoutMs: number): void {
+    const group = this.#byTimeout.get(timeoutMs);
+    if (!group) return;
+    group.timer = null;
+    const nowMs = this.#clock.monotonicMs();
+    for (const deadline of group.running) {
+      // Timers may fire up to a millisecond early.
+      if (deadline.expiresMs > nowMs + 1) {
+        this.#arm(timeoutMs, deadline.expiresMs - nowMs);
+        return;
+      }
+      deadline.cut({ reason: "timeout", text: `timed out after ${timeoutMs} ms` });
+      group.running.delete(deadline);
+    }
+    this.#byTimeout.delete(timeoutMs);
   }
 }
 
@@ -247,8 +292,8 @@ function requestInit(request: SendRequest, target: Target, signal: AbortSignal):
   if (body && (method === "GET" || method === "HEAD")) {
     throw new SendError("protocol", `a ${method} request cannot carry a body`);
   }
-  const headers = new Headers(request.headers);
-  headers.delete("host");
+  const { headers } = request;
+  if (headers.has("host")) headers.delete("host");
   if (!headers.has("user-agent")) headers.set("user-agent", USER_AGENT);
   const init: FetchInit = {
     method,

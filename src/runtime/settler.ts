@@ -12,13 +12,16 @@ import {
   type Transition,
 } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
+import { AppError } from "../domain/errors.ts";
 import { type Id, showId } from "../domain/id.ts";
 import type { FollowUp, Profile } from "../domain/strategy.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
+import { isClosed } from "./lane.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Parking } from "./parking.ts";
 import type { Claimed, EndpointStateStore, TransitionStore } from "./ports.ts";
 import type { Probe } from "./probe.ts";
 import type { Random } from "./random.ts";
@@ -37,6 +40,7 @@ export interface SettlerOptions {
   /** Something became due in a lane (or, for lane 0, a deadline was set). */
   readonly onDue: (lane: number, dueAt: number) => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
+  readonly parking: Parking;
 }
 
 export interface Judged {
@@ -65,9 +69,13 @@ export class Settler {
     const followUps = judged.followUps.flatMap((followUp) => this.#newDelivery(followUp) ?? []);
     const decision = outcome.kind === "failed" ? this.#decide(judged, now) : null;
     const transition = settle(delivery.position, { outcome, attempt, decision, followUps }, now);
-    this.#disableOnOutcome(judged, now);
-    const isApplied = await store.transition(transition);
-    if (!isApplied) return false;
+    const isDisabled = this.#disableOnOutcome(judged, now);
+    try {
+      if (!(await store.transition(transition))) return false;
+    } catch (error) {
+      return this.#settleUnstorable(judged, error);
+    }
+    this.#parkIfClosed(transition, isDisabled);
     if (transition.dueAt !== null) {
       this.#options.onDue(transition.to === "awaiting" ? DEADLINE_LANE : transition.lane, transition.dueAt);
     }
@@ -83,14 +91,42 @@ export class Settler {
     if (outcome.kind !== "failed") return null;
     const profile = this.#options.profiles.get(delivery.profile);
     if (!profile) return { kind: "dead" };
-    return profile.policy({
-      rule: endpoint.retry,
-      failed: outcome,
-      attempt: attempt.number - delivery.position.budgetStart,
-      policyState: delivery.position.policyState,
-      createdAt: delivery.facts.createdAt,
-      now,
-      random: this.#options.random.unit(),
+    try {
+      return profile.policy({
+        rule: endpoint.retry,
+        failed: outcome,
+        attempt: attempt.number - delivery.position.budgetStart,
+        policyState: delivery.position.policyState,
+        createdAt: delivery.facts.createdAt,
+        now,
+        random: this.#options.random.unit(),
+      });
+    } catch (error) {
+      // Somebody has to look at it, and as a dead letter it can be seen and replayed.
+      this.#options.log.error("policy.failed", { profile: profile.name, error: String(error) });
+      return { kind: "dead" };
+    }
+  }
+
+  /**
+   * The store could be written but would not take this outcome: what a profile made of the answer breaks a rule of the
+   * store. Without an end the delivery would stay leased, so the attempt fails instead and nothing follows from it.
+   */
+  #settleUnstorable(judged: Judged, error: unknown): Promise<boolean> {
+    const { outcome, attempt, followUps } = judged;
+    const isPlain = outcome.kind === "failed" && attempt.detail === null && followUps.length === 0;
+    if (error instanceof AppError || isPlain) throw error;
+    this.#options.log.error("outcome.not_storable", {
+      profile: judged.delivery.profile,
+      error: String(error),
+    });
+    const text = "the outcome could not be stored";
+    return this.settle({
+      ...judged,
+      outcome: { kind: "failed", failure: "answer", status: attempt.status, text, retryAfterMs: null },
+      attempt: { ...attempt, outcome: "failed", failure: "answer", error: text, detail: null },
+      followUps: [],
+      countsForBreaker: false,
     });
   }
 
@@ -114,16 +150,29 @@ export class Settler {
   }
 
   /** Not awaited by the outcome: a target that says 410 stays disabled in memory even if this write is refused. */
-  #disableOnOutcome({ endpoint, outcome }: Judged, now: number): void {
-    if (outcome.kind !== "failed" || outcome.status === null || endpoint.disabledAt !== null) return;
-    const { profiles, store, log, onEndpointChanged } = this.#options;
-    if (!profiles.get(endpoint.profile)?.pressure.disableOn.includes(outcome.status)) return;
+  #disableOnOutcome({ endpoint: asked, outcome }: Judged, now: number): boolean {
+    if (outcome.kind !== "failed" || outcome.status === null) return false;
+    const { profiles, store, log, directory, onEndpointChanged } = this.#options;
+    if (!profiles.get(asked.profile)?.pressure.disableOn.includes(outcome.status)) return false;
+    // The endpoint may have changed while the attempt was out; the answer says nothing about another URL.
+    const endpoint = directory.endpointOfLane(asked.lane);
+    if (!endpoint || endpoint.disabledAt !== null || endpoint.url !== asked.url) return false;
     const reason = `answered HTTP ${outcome.status}`;
     onEndpointChanged({ ...endpoint, disabledAt: now, disabledReason: reason });
     log.warn("endpoint.disabled", { endpoint: endpoint.name, reason });
     store.setEndpointDisabled(endpoint.id, { at: now, reason }).catch((error: unknown) => {
       log.error("endpoint.disable_not_stored", { endpoint: endpoint.name, error: String(error) });
     });
+    return true;
+  }
+
+  /** What comes back to a lane that has closed meanwhile is parked like everything else in it. */
+  #parkIfClosed({ lane, to, dueAt, seq }: Transition, isDisabled: boolean): void {
+    const { directory, parking } = this.#options;
+    const endpoint = directory.endpointOfLane(lane);
+    if (!endpoint || !isClosed(endpoint)) return;
+    if (isDisabled) parking.sweep(lane, "held");
+    else if (to === "retrying" && dueAt !== null) parking.parkOne({ lane, dueAt, seq });
   }
 
   #report({ delivery, endpoint, attempt }: Judged, transition: Transition): void {

@@ -3,15 +3,19 @@
  * form that holds against hundreds of hanging receivers:
  *
  *   1. A lane that has shown to be fast may take any free slot.
- *   2. Any other lane (new, or slow) may hold at most the 64th part of what is free, but always one.
+ *   2. Any other lane (new, or slow) may hold one; more only out of the first three eighths of all slots, and at
+ *      most the 32nd part of what is left of those.
  *   3. The last eighth of all slots is for fast lanes only.
+ *
+ * At the default of 1,024 some 620 lanes can hang at once, all of them new, and the next one still gets its slot.
  *
  * Fast means: its attempts took under a second on a moving average, and none is out for longer than that now.
  */
 import { SECOND } from "../domain/duration.ts";
 
 const FAST_HOLD_MS = SECOND;
-const UNPROVEN_SHARE = 64;
+const UNPROVEN_POOL = 3 / 8;
+const UNPROVEN_SHARE = 32;
 const FAST_RESERVE_SHARE = 8;
 /** Weight of the newest attempt in the moving average: some ten attempts make or break a reputation. */
 const AVERAGE_WEIGHT = 0.2;
@@ -56,7 +60,8 @@ export class Slots {
     if (isFast(use, monotonicMs)) return Math.min(wanted, free);
     const open = free - Math.floor(this.#total / FAST_RESERVE_SHARE);
     if (open <= 0) return 0;
-    const share = Math.max(1, Math.floor(open / UNPROVEN_SHARE));
+    const pool = Math.floor(this.#total * UNPROVEN_POOL) - this.#used;
+    const share = Math.max(1, Math.floor(pool / UNPROVEN_SHARE));
     return Math.max(0, Math.min(wanted, open, share - use.inFlight));
   }
 

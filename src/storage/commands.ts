@@ -1,9 +1,12 @@
-/** Everything that can be written, as values, and the table that applies them inside the writer's transaction. */
+/**
+ * Everything that can be written, as values, and the table that applies them inside the writer's transaction.
+ */
 import type { Database } from "bun:sqlite";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { NewRejection } from "../domain/rejection.ts";
+import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
   ApiKeyDefinition,
   EndpointDefinition,
@@ -11,7 +14,7 @@ import type {
   ProjectDefinition,
   SourceDefinition,
 } from "./contract.ts";
-import { type ClaimInput, createDeliveryInserter, createDeliveryWrites } from "./deliveries.ts";
+import { createDeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
 import { createKeyWrites } from "./keys.ts";
@@ -21,6 +24,7 @@ import { createPurge, type PurgeInput } from "./purge.ts";
 import { createRejectionWrites } from "./rejections.ts";
 import type { Sealing } from "./sealing.ts";
 import { createSourceWrites } from "./sources.ts";
+import { createTransition } from "./transitions.ts";
 
 export type Command =
   | { readonly verb: "accept"; readonly event: NewEvent }
@@ -68,7 +72,8 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   const nextSeq = () => ++seq;
   const insertDelivery = createDeliveryInserter(db, nextSeq, lease);
   const events = createEventWrites(db, insertDelivery, nextSeq);
-  const deliveries = createDeliveryWrites(db, insertDelivery, lease);
+  const claim = createClaim(db, lease);
+  const transition = createTransition(db, insertDelivery);
   const rejections = createRejectionWrites(db);
   const parking = createParking(db);
   const processes = createProcessWrites(db, lease);
@@ -80,8 +85,8 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     accept: ({ event }) => events.accept(event),
     createDelivery: ({ delivery, now }) =>
       insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
-    claim: ({ input }) => deliveries.claim(input),
-    transition: ({ change }) => deliveries.transition(change),
+    claim: ({ input }) => claim(input),
+    transition: ({ change }) => transition(change),
     reject: ({ rejection }) => rejections.reject(rejection),
     parkLane: ({ input }) => parking.parkLane(input),
     heartbeat: ({ now }) => processes.heartbeat(now),

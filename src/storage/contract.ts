@@ -1,7 +1,8 @@
 /**
- * What the rest of the program may ask of a store. Whole verbs, all asynchronous, values in and values out: no SQL and
- * no SQLite type appears here, so that a second implementation is possible. Writing verbs resolve after their
- * transaction is on disk and reject with an AppError: overloaded, storage_unavailable or shutting_down.
+ * What the rest of the program may ask of a store. Whole verbs, all asynchronous, values in and values out:
+ * no SQL and no SQLite type appears here, so that a second implementation is possible. Writing verbs resolve
+ * after their transaction is on disk and reject with an AppError: overloaded, storage_unavailable or
+ * shutting_down.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
@@ -12,7 +13,7 @@ import type { ListReads } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
-import type { ClaimInput, ClaimResult } from "./deliveries.ts";
+import type { ClaimInput, ClaimResult } from "./claims.ts";
 import type { PurgeInput, PurgeResult } from "./purge.ts";
 import type { WriterHealth } from "./writer.ts";
 
@@ -70,7 +71,7 @@ export interface LaneHead {
   readonly nextDueAt: number;
 }
 
-export interface ParkCursor {
+interface ParkCursor {
   readonly dueAt: number;
   readonly seq: number;
 }
@@ -94,7 +95,7 @@ export interface ParkResult {
 }
 
 /** Cheap numbers for metrics and readiness; nothing here reads a table. */
-export interface StoreCounts {
+interface StoreCounts {
   readonly commits: number;
   readonly items: number;
   readonly waiting: number;
@@ -120,9 +121,9 @@ export interface Store extends ListReads {
   /** Leases due deliveries of one lane, oldest first. */
   claim(input: ClaimInput): Promise<ClaimResult>;
   /**
-   * Applies a change if the delivery is still as it was; false: somebody else was faster, or a replay has no body left
-   * to send, and nothing was written. Changes to leased deliveries and changes with an attempt are never refused: they
-   * wait until the file can be written again.
+   * Applies a change if the delivery is still as it was; false: somebody else was faster, or a replay has no
+   * body left to send, and nothing was written. Changes to leased deliveries and changes with an attempt are
+   * never refused: they wait until the file can be written again.
    */
   transition(change: Transition): Promise<boolean>;
   reject(rejection: NewRejection): Promise<void>;
@@ -130,7 +131,9 @@ export interface Store extends ListReads {
   heartbeat(now: number): Promise<void>;
   purge(input: PurgeInput): Promise<PurgeResult>;
 
-  /** Inserts, or updates the definition of the same id and keeps its run-time state; a retired one comes back. */
+  /**
+   * Inserts, or updates the definition of the same id and keeps its run-time state; a retired one comes back.
+   */
   putEndpoint(definition: EndpointDefinition, now: number): Promise<Endpoint>;
   putSource(definition: SourceDefinition, now: number): Promise<Source>;
   putProject(definition: ProjectDefinition, now: number): Promise<Project>;
@@ -149,7 +152,9 @@ export interface Store extends ListReads {
   /** Awaiting deliveries whose acknowledgement is overdue, the longest overdue first. */
   dueDeadlines(input: { readonly now: number; readonly limit: number }): Promise<readonly Located[]>;
   deliveryPosition(id: Id): Promise<Located | null>;
-  /** Every lane with something that has no lease, and when it is next due. Lane 0 is the lane of deadlines. */
+  /**
+   * Every lane with something that has no lease, and when it is next due. Lane 0 is the lane of deadlines.
+   */
   laneHeads(): Promise<readonly LaneHead[]>;
 
   /** Writes what was submitted, then lets go of the file. A second call waits for the first. */

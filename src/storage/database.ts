@@ -1,6 +1,6 @@
 /**
- * Opens the store file. Two connections to one file: the writer, which alone changes and checkpoints it, and a
- * reader for bounded queries. The order of the first statements on a new file matters and is tested:
+ * Opens the store file. Two connections to one file: the writer, which alone changes and checkpoints it, and
+ * a reader for bounded queries. The order of the first statements on a new file matters and is tested:
  * page_size and auto_vacuum are ignored once a table exists or WAL is on.
  */
 import { Database } from "bun:sqlite";
@@ -14,7 +14,9 @@ export const APPLICATION_ID = 0x5073746e;
  */
 const PAGE_BYTES = 8_192;
 
-/** Before 3.51.3 a WAL reset could race with a checkpoint and corrupt the file (SQLite 3.51.3 release notes). */
+/**
+ * Before 3.51.3 a WAL reset could race with a checkpoint and corrupt the file (SQLite 3.51.3 release notes).
+ */
 const SQLITE_MIN = [3, 51, 3] as const;
 
 /** Statements for a new file, in this order, before anything else touches it. */
@@ -26,8 +28,9 @@ export const FIRST_STATEMENTS = [
 ] as const;
 
 /**
- * Checkpoint after this many WAL pages (32 MiB). Small values sync the database file many times per second under
- * load; large ones lengthen recovery and the single stall. Chosen by measurement: 1,000 was slower, 10,000 no faster.
+ * Checkpoint after this many WAL pages (32 MiB). Small values sync the database file many times per second
+ * under load; large ones lengthen recovery and the single stall. Chosen by measurement: 1,000 was slower,
+ * 10,000 no faster.
  */
 const CHECKPOINT_PAGES = 4_000;
 
@@ -38,7 +41,9 @@ export interface OpenOptions {
 
 export class StoreOpenError extends Error {}
 
-/** True when a row broke a rule of the schema; the error's code then has a suffix such as _UNIQUE or _CHECK. */
+/**
+ * True when a row broke a rule of the schema; the error's code then has a suffix such as _UNIQUE or _CHECK.
+ */
 export function isConstraint(error: unknown): boolean {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
   return typeof code === "string" && code.startsWith("SQLITE_CONSTRAINT");

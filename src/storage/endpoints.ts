@@ -1,6 +1,6 @@
 /**
- * Endpoints in the file: `spec` is the definition without secrets, `sealed` the signing keys and the fixed headers,
- * whose values are often credentials of the receiver.
+ * Endpoints in the file: `spec` is the definition without secrets, `sealed` the signing keys and the fixed
+ * headers, whose values are often credentials of the receiver.
  */
 import type { Database } from "bun:sqlite";
 import type { Endpoint } from "../domain/endpoint.ts";

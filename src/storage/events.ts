@@ -1,4 +1,6 @@
-/** Accepting an event: event, payload, dedupe key and the deliveries it fans out to, all in one transaction. */
+/**
+ * Accepting an event: event, payload, dedupe key and the deliveries it fans out to, all in one transaction.
+ */
 import type { Database } from "bun:sqlite";
 import type { NewDelivery } from "../domain/delivery.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
@@ -6,10 +8,12 @@ import type { DeliveryInserter } from "./deliveries.ts";
 import { idBytes, idText } from "./ids.ts";
 
 export function createEventWrites(db: Database, insertDelivery: DeliveryInserter, nextSeq: () => number) {
-  // Uses the primary key of dedupe. An expired key is taken over in place; zero changes mean a living duplicate.
+  // Uses the primary key of dedupe. An expired key is taken over in place; zero changes mean a living
+  // duplicate.
   const remember = db.query(
     `INSERT INTO dedupe (source_seq, key, event_id, expires_at) VALUES (?, ?, ?, ?)
-     ON CONFLICT (source_seq, key) DO UPDATE SET event_id = excluded.event_id, expires_at = excluded.expires_at
+     ON CONFLICT (source_seq, key) DO UPDATE SET event_id = excluded.event_id,
+       expires_at = excluded.expires_at
      WHERE dedupe.expires_at <= ?`,
   );
   const firstOf = db.query<{ event_id: Uint8Array }, [number, string]>(

@@ -34,7 +34,8 @@ export function createKeyWrites(db: Database) {
   );
   const putKeyRow = db.query<ApiKeyRecord, (Uint8Array | string | number | null)[]>(
     `INSERT INTO api_key (id, project, hash, label, scope, door, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (hash) DO UPDATE SET project = excluded.project, label = excluded.label, scope = excluded.scope,
+     ON CONFLICT (hash) DO UPDATE SET project = excluded.project, label = excluded.label,
+       scope = excluded.scope,
        door = excluded.door, deleted_at = NULL
      RETURNING *`,
   );

@@ -54,8 +54,8 @@ interface DeliveryRecord {
 }
 
 /**
- * True when an index bounds what a page costs: the newest of everything, of one endpoint, of one event, or of one
- * state that few are in. `isOnlyProject`: nothing has to be stepped over to find the project's own.
+ * True when an index bounds what a page costs: the newest of everything, of one endpoint, of one event, or of
+ * one state that few are in. `isOnlyProject`: nothing has to be stepped over to find the project's own.
  */
 export function isBoundedDeliveryList(filter: DeliveryFilter, isOnlyProject: boolean): boolean {
   const { state, lane, sourceSeq, eventId, since, until } = filter;
@@ -85,7 +85,8 @@ export function deliveryListSql(
     .and("d.created_at >= ?", filter.since)
     .and("d.created_at < ?", filter.until)
     .andAlways("d.deleted_at IS NULL");
-  // Spelled out, because a partial index is used only where the text of the query shows that its condition holds.
+  // Spelled out, because a partial index is used only where the text of the query shows that its condition
+  // holds.
   if (isNotable) where.andAlways(`d.state = '${state}'`);
   return {
     sql: `SELECT ${COLUMNS} ${FROM} WHERE ${where.sql} ORDER BY d.seq DESC LIMIT ?`,
@@ -153,17 +154,24 @@ function listAttempts(db: Database, deliverySeq: number): AttemptRecord[] {
   }));
 }
 
-/** What has a queue row is counted there, so that a long history of successes is not read. */
+/**
+ * Counts along the queue and the index of notable states only: both are narrow, and a long history of
+ * successes is in neither. What waits in the queue and is in no notable state is queued.
+ */
+const COUNT_SQL = `SELECT state, count(*) AS count FROM delivery INDEXED BY delivery_notable
+    WHERE ${NOTABLE_SQL} GROUP BY state
+  UNION ALL SELECT 'sending', count(lease) FROM queue
+  UNION ALL SELECT 'queued', count(*) - count(lease) FROM queue`;
+
+const IN_QUEUE: readonly DeliveryState[] = ["awaiting", "retrying", "held"];
+
 export function countDeliveries(db: Database): StateCounts {
-  const rows = db
-    .query<{ state: DeliveryState; count: number }, []>(
-      `SELECT d.state, count(*) AS count FROM queue q CROSS JOIN delivery d ON d.seq = q.delivery_seq GROUP BY d.state
-       UNION ALL
-       SELECT state, count(*) FROM delivery INDEXED BY delivery_notable
-       WHERE ${NOTABLE_SQL} AND state IN ('stored', 'fetched', 'dead', 'cancelled', 'discarded') GROUP BY state`,
-    )
-    .all();
-  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+  const counts = new Map<DeliveryState, number>();
+  const rows = db.query<{ state: DeliveryState; count: number }, []>(COUNT_SQL).all();
+  for (const { state, count } of rows) counts.set(state, count);
+  const notable = IN_QUEUE.reduce((sum, state) => sum + (counts.get(state) ?? 0), 0);
+  counts.set("queued", (counts.get("queued") ?? 0) - notable);
+  return Object.fromEntries([...counts].filter(([, count]) => count > 0));
 }
 
 function readDelivery(row: DeliveryRecord): DeliveryRow {

@@ -1,8 +1,8 @@
 /**
- * Who owns a store: whoever holds an exclusive transaction on `<store>.lock`. The operating system lets go of it when
- * the process ends in whatever way. The lock is a file of its own because an exclusive lock on the store would keep
- * our own reader out. Nothing else may open and close that file in this process: POSIX drops a process's locks on a
- * file with any of its descriptors (SQLite guards only its own).
+ * Who owns a store: whoever holds an exclusive transaction on `<store>.lock`. The operating system lets go of
+ * it when the process ends in whatever way. The lock is a file of its own because an exclusive lock on the
+ * store would keep our own reader out. Nothing else may open and close that file in this process: POSIX drops
+ * a process's locks on a file with any of its descriptors (SQLite guards only its own).
  */
 import { Database } from "bun:sqlite";
 import { StoreOpenError } from "./database.ts";

@@ -1,4 +1,7 @@
-/** The key that seals secrets: from a file that is made when absent, or from a value. Never stored in the database. */
+/**
+ * The key that seals secrets: from a file that is made when absent, or from a value. Never stored in the
+ * database.
+ */
 import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
 import { StoreOpenError } from "./database.ts";
 import { MASTER_KEY_BYTES } from "./sealing.ts";
@@ -12,7 +15,9 @@ export interface MasterKey {
 
 const OTHERS_MASK = 0o077;
 
-/** Reads the key file, or creates it (mode 0600) with 32 random bytes. Throws StoreOpenError with what to do. */
+/**
+ * Reads the key file, or creates it (mode 0600) with 32 random bytes. Throws StoreOpenError with what to do.
+ */
 export function loadMasterKeyFile(path: string, randomBytes: (length: number) => Uint8Array): MasterKey {
   const text = readText(path) ?? createKeyFile(path, randomBytes);
   if (typeof text !== "string") return { key: text, isNew: true, warning: null };

@@ -1,7 +1,7 @@
 /**
- * Embedded, numbered, forward-only migrations. `user_version` is the number of the last one applied; each runs in one
- * transaction with its number. A file newer than the program is refused: an older program cannot know what it would
- * break.
+ * Embedded, numbered, forward-only migrations. `user_version` is the number of the last one applied; each
+ * runs in one transaction with its number. A file newer than the program is refused: an older program cannot
+ * know what it would break.
  */
 import type { Database } from "bun:sqlite";
 import { StoreOpenError } from "./database.ts";
@@ -9,7 +9,9 @@ import init from "./migrations/0001_init.sql" with { type: "text" };
 
 export const MIGRATIONS: readonly string[] = [init];
 
-/** Returns the version the file had before. Throws StoreOpenError when the file is newer than this program. */
+/**
+ * Returns the version the file had before. Throws StoreOpenError when the file is newer than this program.
+ */
 export function migrate(db: Database, migrations: readonly string[] = MIGRATIONS): number {
   const row = db.query<{ user_version: number }, []>("PRAGMA user_version").get();
   const version = row?.user_version ?? 0;

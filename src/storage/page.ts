@@ -1,11 +1,16 @@
-/** Pages and cursors. A cursor is the seq of the last row shown, so rows that come or go meanwhile shift nothing. */
+/**
+ * Pages and cursors. A cursor is the seq of the last row shown, so rows that come or go meanwhile shift
+ * nothing.
+ */
 import { AppError } from "../domain/errors.ts";
 import type { Page, PageInput } from "../domain/reads.ts";
 
 export const PAGE_LIMIT = 50;
 export const PAGE_LIMIT_MAX = 500;
 
-/** Where a query starts and how many rows it reads: one more than the page, to know whether there is a next. */
+/**
+ * Where a query starts and how many rows it reads: one more than the page, to know whether there is a next.
+ */
 export interface PageBounds {
   readonly before: number;
   readonly limit: number;

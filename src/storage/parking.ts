@@ -1,4 +1,7 @@
-/** Parks a lane's backlog and takes it back, step by step. The queue rows stay where they are; only states change. */
+/**
+ * Parks a lane's backlog and takes it back, step by step. The queue rows stay where they are; only states
+ * change.
+ */
 import type { Database } from "bun:sqlite";
 import type { ParkInput, ParkResult } from "./contract.ts";
 

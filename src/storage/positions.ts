@@ -24,8 +24,8 @@ interface LocatedRow {
   has_payload: number;
 }
 
-const LOCATED_COLUMNS = `d.seq, d.endpoint_seq, d.state, d.due_at, d.attempt_count, d.budget_start, d.policy_state,
-  d.profile, d.id, e.id AS event_id, d.project, d.created_at, d.scheduled_at, d.spec,
+const LOCATED_COLUMNS = `d.seq, d.endpoint_seq, d.state, d.due_at, d.attempt_count, d.budget_start,
+  d.policy_state, d.profile, d.id, e.id AS event_id, d.project, d.created_at, d.scheduled_at, d.spec,
   EXISTS (SELECT 1 FROM payload p WHERE p.seq = d.payload_seq) AS has_payload`;
 
 /** The delivery by its unique id, its queue row by the primary key. */
@@ -55,12 +55,14 @@ const LANE_HEADS_SQL = `WITH RECURSIVE head (lane) AS (
   FROM head WHERE lane IS NOT NULL`;
 
 const NEWEST_ID_SQL = `SELECT max(id) AS id FROM (
-    SELECT max(id) AS id FROM event UNION ALL SELECT max(id) FROM delivery UNION ALL SELECT max(id) FROM rejection
-    UNION ALL SELECT max(id) FROM endpoint UNION ALL SELECT max(id) FROM source UNION ALL SELECT max(id) FROM api_key
+    SELECT max(id) AS id FROM event UNION ALL SELECT max(id) FROM delivery
+    UNION ALL SELECT max(id) FROM rejection UNION ALL SELECT max(id) FROM endpoint
+    UNION ALL SELECT max(id) FROM source UNION ALL SELECT max(id) FROM api_key
   )`;
 
 const LAST_SEQ_SQL = `SELECT max(seq) AS seq FROM (
-    SELECT max(seq) AS seq FROM event UNION ALL SELECT max(seq) FROM delivery UNION ALL SELECT max(seq) FROM payload
+    SELECT max(seq) AS seq FROM event UNION ALL SELECT max(seq) FROM delivery
+    UNION ALL SELECT max(seq) FROM payload
   )`;
 
 export function createPositionReads(db: Database) {
@@ -88,7 +90,10 @@ export function createPositionReads(db: Database) {
   };
 }
 
-/** The newest id of any table, or null in an empty store. Each part is one step from the end of a unique index. */
+/**
+ * The newest id of any table, or null in an empty store. Each part is one step from the end of a unique
+ * index.
+ */
 export function readNewestId(db: Database): Id | null {
   const row = db.query<{ id: Uint8Array | null }, []>(NEWEST_ID_SQL).get();
   return row?.id ? idText(row.id) : null;

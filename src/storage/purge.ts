@@ -1,33 +1,30 @@
 /**
- * Retention, in steps. A step looks at a bounded stretch of one table and deletes at most `limit` rows, so it costs the
- * same whatever the size of the store; where the next one goes on is remembered here, in memory, per kind. `isDone`
- * means that a sweep has come to its end: the caller rests, and the next step begins a new sweep. A step that is rolled
- * back leaves its place moved on; the next sweep finds what it missed.
+ * Retention, in steps. A step looks at a bounded stretch of one table and deletes at most `limit` rows, so it
+ * costs the same whatever the size of the store; where the next one goes on is remembered here, in memory,
+ * per kind. `isDone` means that a sweep has come to its end: the caller rests, and the next step begins a new
+ * sweep. A step that is rolled back leaves its place moved on; the next sweep finds what it missed.
  *
- * Who owns a payload: the event or delivery of the same seq. An event outlives the deliveries that it made, so a
- * payload goes with its owner; only the disk budget (kind `bodies`) takes one earlier.
+ * Who owns a payload: the event or delivery of the same seq. An event outlives the deliveries that it made,
+ * so a payload goes with its owner; only the disk budget (kind `bodies`) takes one earlier.
  */
 import type { Database } from "bun:sqlite";
 
-export const PURGE_KINDS = [
-  "delivered", // succeeded deliveries, with their attempts
-  "dead", // dead, cancelled and discarded ones
-  "events", // without a delivery left
-  "rejections", // old ones, and those beyond the bound per source
-  "dedupe", // expired keys
-  "processes", // rows of processes that have stopped
-  "bodies", // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
-  "dead_bodies", // then those of dead ones, which cannot be replayed afterwards
-  "pages", // gives free pages back to the file system
-] as const;
-
-export type PurgeKind = (typeof PURGE_KINDS)[number];
+export type PurgeKind =
+  | "delivered" // succeeded deliveries, with their attempts
+  | "dead" // dead, cancelled and discarded ones
+  | "events" // without a delivery left
+  | "rejections" // old ones, and those beyond the bound per source
+  | "dedupe" // expired keys
+  | "processes" // rows of processes that have stopped
+  | "bodies" // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
+  | "dead_bodies" // then those of dead ones, which cannot be replayed afterwards
+  | "pages"; // gives free pages back to the file system
 
 export interface PurgeInput {
   readonly kind: PurgeKind;
   /**
-   * What finished, came, stopped or expired at or before this instant may go: for `dedupe` that is now. Bodies and
-   * pages go whatever it says; pass 0.
+   * What finished, came, stopped or expired at or before this instant may go: for `dedupe` that is now.
+   * Bodies and pages go whatever it says; pass 0.
    */
   readonly before: number;
   /** Rows deleted at most, or pages. */
@@ -212,7 +209,10 @@ interface DedupeRow {
   expires_at: number;
 }
 
-/** Round and round along the primary key: keys expire in any order, and an index on expiry would slow every accept. */
+/**
+ * Round and round along the primary key: keys expire in any order, and an index on expiry would slow every
+ * accept.
+ */
 function createDedupe(db: Database): Step {
   const walk = db.query<DedupeRow, [number, string, number]>(
     `SELECT source_seq, key, expires_at FROM dedupe WHERE (source_seq, key) > (?, ?)
@@ -238,7 +238,8 @@ function createDedupe(db: Database): Step {
 /** Our own row stays, and with it the numbering: a lease number never comes back. */
 function createProcesses(db: Database, lease: number): Step {
   const remove = db.query(
-    "DELETE FROM process WHERE seq IN (SELECT seq FROM process WHERE stopped_at <= ? AND seq < ? ORDER BY seq LIMIT ?)",
+    `DELETE FROM process WHERE seq IN
+       (SELECT seq FROM process WHERE stopped_at <= ? AND seq < ? ORDER BY seq LIMIT ?)`,
   );
   return ({ before, limit }) => {
     const deletedCount = remove.run(before, lease, limit).changes;
@@ -252,7 +253,8 @@ function createBodies(db: Database, finished: string): Step {
   return createSweep(db, {
     table: "payload",
     instant: "-1",
-    // The primary key's range, then delivery by primary key and by delivery_event. The third parameter is unused.
+    // The primary key's range, then delivery by primary key and by delivery_event. The third parameter is
+    // unused.
     find: `SELECT seq FROM payload p WHERE seq BETWEEN ? AND ? AND ? IS NOT NULL
       AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = p.seq AND d.state NOT IN (${finished}))
       AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = p.seq AND d.state NOT IN (${finished}))

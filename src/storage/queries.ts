@@ -1,4 +1,7 @@
-/** The reads that may run on either thread, by name, with the rule for which of them the main thread can afford. */
+/**
+ * The reads that may run on either thread, by name, with the rule for which of them the main thread can
+ * afford.
+ */
 import type { Database } from "bun:sqlite";
 import type { DeliveryFilter, EventFilter, Lookup, PageInput, RejectionFilter } from "../domain/reads.ts";
 import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";

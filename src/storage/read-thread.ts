@@ -1,13 +1,13 @@
 /**
- * The caller's side of the read thread: a second connection on a thread of its own for queries whose cost no index
- * bounds, so that they never hold up the event loop.
+ * The caller's side of the read thread: a second connection on a thread of its own for queries whose cost no
+ * index bounds, so that they never hold up the event loop.
  *
  *   idle      no thread                    <- at first, after a crash, after a query that took too long
  *   running   thread up, answers by id     <- first query
  *   closed    refuses everything           <- close()
  *
- * Queries run one after the other. When the thread dies, everything that waited for it is rejected and the next query
- * starts a new one.
+ * Queries run one after the other. When the thread dies, everything that waited for it is rejected and the
+ * next query starts a new one.
  */
 import { AppError } from "../domain/errors.ts";
 import type { StoreClock } from "./contract.ts";

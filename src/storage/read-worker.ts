@@ -1,4 +1,7 @@
-/** The read thread: answers queries on a connection of its own. An entry point of the build; see read-thread.ts. */
+/**
+ * The read thread: answers queries on a connection of its own. An entry point of the build; see
+ * read-thread.ts.
+ */
 import type { Database } from "bun:sqlite";
 import { openReader } from "./database.ts";
 import { runQuery } from "./queries.ts";

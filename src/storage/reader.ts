@@ -1,6 +1,6 @@
 /**
- * Runs the lists and details: what an index bounds on the reader connection of this thread, everything else on the
- * read thread. A store in memory has no second connection to open, so all of it runs here.
+ * Runs the lists and details: what an index bounds on the reader connection of this thread, everything else
+ * on the read thread. A store in memory has no second connection to open, so all of it runs here.
  */
 import type { Database } from "bun:sqlite";
 import { AppError } from "../domain/errors.ts";

@@ -5,8 +5,8 @@ import { idBytes } from "./ids.ts";
 
 export function createRejectionWrites(db: Database) {
   const insert = db.query(
-    `INSERT INTO rejection (id, project, source_seq, reason, detail, diagnosis, received_at, method, remote_address,
-       headers, body, is_body_cut)
+    `INSERT INTO rejection (id, project, source_seq, reason, detail, diagnosis, received_at, method,
+       remote_address, headers, body, is_body_cut)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   function reject(rejection: NewRejection): void {

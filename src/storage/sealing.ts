@@ -1,9 +1,9 @@
 /**
- * Secrets at rest: JSON sealed with AES-256-GCM under a key derived from the master key. What a sealed value belongs
- * to (table and id) is authenticated with it, so a value copied to another row does not open there.
+ * Secrets at rest: JSON sealed with AES-256-GCM under a key derived from the master key. What a sealed value
+ * belongs to (table and id) is authenticated with it, so a value copied to another row does not open there.
  *
- * Layout: version 1 (1 byte), nonce (12), tag (16), ciphertext. Nonces are random: far below the 2^32 values per key
- * that NIST SP 800-38D section 8.3 allows for random nonces of 96 bits.
+ * Layout: version 1 (1 byte), nonce (12), tag (16), ciphertext. Nonces are random: far below the 2^32 values
+ * per key that NIST SP 800-38D section 8.3 allows for random nonces of 96 bits.
  */
 import { createCipheriv, createDecipheriv, hkdfSync, timingSafeEqual } from "node:crypto";
 import { StoreOpenError } from "./database.ts";

@@ -1,9 +1,9 @@
 /**
- * A SQLite store, opened: lock, writer connection, migrations, checks, reader, process row, rescue. It hands commands
- * to the writer and queries to the reader, and is the one place that knows both.
+ * A SQLite store, opened: lock, writer connection, migrations, checks, reader, process row, rescue. It hands
+ * commands to the writer and queries to the reader, and is the one place that knows both.
  *
  *   open     between openStore() and close()
- *   closed   close() was called: what was submitted has been written, new writes are refused with shutting_down
+ *   closed   close() was called: what was submitted has been written, the rest gets shutting_down
  */
 import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
@@ -58,7 +58,7 @@ function checkStamps(db: Database, sealing: Sealing, clockKind: string): void {
   if (stampedKind === undefined) write.run("clock", clockKind);
   else if (stampedKind !== clockKind) {
     throw new StoreOpenError(
-      `the store was made with the ${stampedKind} clock and cannot run on the ${clockKind} one; use another store.path`,
+      `the store was made with the ${stampedKind} clock, not the ${clockKind} one; use another store.path`,
     );
   }
   const check = read.get("master_key_check")?.value;
@@ -131,7 +131,8 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
         { weightBytes: delivery.payload.body.byteLength + COMMAND_BYTES },
       ),
     claim: (input) => submit({ verb: "claim", input }),
-    // Kept when it tells of what has happened already. What somebody merely wishes (cancel, replay) can be refused.
+    // Kept when it tells of what has happened already. What somebody merely wishes (cancel, replay) can be
+    // refused.
     transition: (change) =>
       writer.submit(
         { verb: "transition", change },

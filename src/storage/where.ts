@@ -1,4 +1,7 @@
-/** Builds the WHERE clause of a list from the filters that were given. Texts are few, so statements stay cached. */
+/**
+ * Builds the WHERE clause of a list from the filters that were given. Texts are few, so statements stay
+ * cached.
+ */
 import type { SQLQueryBindings } from "bun:sqlite";
 
 export class Where {

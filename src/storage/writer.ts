@@ -1,16 +1,18 @@
 /**
- * Group commit: the only way anything is written. Commands are values, never closures; all that has gathered in one
- * turn of the event loop goes into one transaction and one fsync, and only then are the waiters released, in order.
+ * Group commit: the only way anything is written. Commands are values, never closures; all that has gathered
+ * in one turn of the event loop goes into one transaction and one fsync, and only then are the waiters
+ * released, in order.
  *
  *   healthy    commands gather; flush() runs once per turn while there are any
- *   failing    the file refused a transaction (full, read-only, I/O). Commands that can be refused are refused at
- *              once with storage_unavailable; the others ("kept": outcomes of attempts that were made) stay in line.
- *              A probe retries on a timer; the first transaction that commits makes it healthy again.
+ *   failing    the file refused a transaction (full, read-only, I/O). Commands that can be refused are
+ *              refused at once with storage_unavailable; the others ("kept": outcomes of attempts that were
+ *              made) stay in line. A probe retries on a timer; the first transaction that commits makes it
+ *              healthy again.
  *   stopped    after stop(): everything submitted before has been written, everything after is refused
  *
- * One bad command fails alone: a batch is first run without savepoints, which is the fast way, and if a command
- * throws, the batch is rolled back and run again with a savepoint around each. Commands must therefore have no
- * effect outside the database. Not done here: reading, and deciding.
+ * One bad command fails alone: a batch is first run without savepoints, which is the fast way, and if a
+ * command throws, the batch is rolled back and run again with a savepoint around each. Commands must
+ * therefore have no effect outside the database. Not done here: reading, and deciding.
  */
 import type { Database, Statement } from "bun:sqlite";
 import { AppError } from "../domain/errors.ts";
@@ -54,8 +56,8 @@ const ITEMS_MAX = 20_000;
 /** More per transaction saves nothing measurable and lengthens the stall for everything behind it. */
 const BATCH_MAX = 512;
 /**
- * Turns of the event loop that a flush waits while each still brings something new. One commit for more costs less
- * than two, and a lone command sees a single empty turn.
+ * Turns of the event loop that a flush waits while each still brings something new. One commit for more costs
+ * less than two, and a lone command sees a single empty turn.
  */
 const GATHER_TURNS = 4;
 const PROBE_DELAY_MS = 500;
@@ -96,8 +98,9 @@ export class Writer<C> {
   }
 
   /**
-   * Resolves with the command's result after the transaction that holds it is on disk. Rejects with the command's own
-   * error, or with an AppError: overloaded (no room), storage_unavailable (the file refuses), shutting_down.
+   * Resolves with the command's result after the transaction that holds it is on disk. Rejects with the
+   * command's own error, or with an AppError: overloaded (no room), storage_unavailable (the file refuses),
+   * shutting_down.
    */
   submit<R>(command: C, options: SubmitOptions = {}): Promise<R> {
     const { weightBytes = 256, isKept = false } = options;
@@ -111,8 +114,9 @@ export class Writer<C> {
   }
 
   /**
-   * Writes what was submitted, then refuses everything else. While the file cannot be written there is no use in
-   * waiting: what is kept is rejected with shutting_down, and its leases are returned at the next start. Call it once.
+   * Writes what was submitted, then refuses everything else. While the file cannot be written there is no use
+   * in waiting: what is kept is rejected with shutting_down, and its leases are returned at the next start.
+   * Call it once.
    */
   async stop(): Promise<void> {
     this.#isStopped = true;
@@ -235,7 +239,9 @@ export class Writer<C> {
     if (!this.#isStopped) this.#probe = this.#options.delay(PROBE_DELAY_MS, () => this.#recover());
   }
 
-  /** Tries the kept commands again, or an empty write when there are none, and is healthy once that commits. */
+  /**
+   * Tries the kept commands again, or an empty write when there are none, and is healthy once that commits.
+   */
   #recover(): void {
     const batch = this.#waiting.slice(0, BATCH_MAX);
     try {
@@ -294,7 +300,9 @@ const FILE_ERRORS = [
   "SQLITE_BUSY",
 ];
 
-/** True when the file, not the command, is the problem. Codes come with suffixes such as SQLITE_IOERR_FSYNC. */
+/**
+ * True when the file, not the command, is the problem. Codes come with suffixes such as SQLITE_IOERR_FSYNC.
+ */
 function isFileError(error: unknown): boolean {
   const code = typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
   return typeof code === "string" && FILE_ERRORS.some((prefix) => code.startsWith(prefix));

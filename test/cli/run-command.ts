@@ -14,11 +14,14 @@ export interface CommandPlace {
   env?: Record<string, string>;
 }
 
-/** Runs `postern <args>` to its end. The environment is empty but for PATH and `env`. */
+/**
+ * Runs `postern <args>` to its end. The environment is empty but for PATH, `env`, and what main.ts would set
+ * and start over for, which only takes time here.
+ */
 export async function runCommand(args: readonly string[], place: CommandPlace = {}): Promise<CommandResult> {
   const child = Bun.spawn([process.execPath, MAIN, ...args], {
     cwd: place.cwd ?? import.meta.dir,
-    env: { PATH: process.env.PATH ?? "", ...place.env },
+    env: { PATH: process.env.PATH ?? "", BUN_CONFIG_MAX_HTTP_REQUESTS: "65535", ...place.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [stdout, stderr, exitCode] = await Promise.all([

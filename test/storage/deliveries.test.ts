@@ -10,7 +10,7 @@ import {
   settle,
   type Transition,
 } from "../../src/domain/delivery.ts";
-import type { ClaimInput, ClaimResult } from "../../src/storage/deliveries.ts";
+import type { ClaimInput, ClaimResult } from "../../src/storage/claims.ts";
 import {
   LANE,
   NOW,
@@ -198,6 +198,33 @@ test("an awaiting delivery waits in the lane of deadlines and comes back to its 
   const waiting = { ...position, state: "awaiting", dueAt: NOW + 50, lease: null, attemptCount: 1 } as const;
   expect(transition(store, { ...changeTo("retrying", waiting), dueAt: NOW + 60 })).toBe(true);
   expect(store.db.query("SELECT lane, due_at FROM queue").all()).toEqual([{ lane: 9, due_at: NOW + 60 }]);
+});
+
+test("what ends an awaiting attempt finishes its row; a finished row never changes", () => {
+  const store = openBareStore();
+  const position = storeDelivery(store.db, { state: "sending", lease: store.lease });
+  const awaiting = { kind: "awaiting", status: 202, deadlineAt: NOW + 50 } as const;
+  const first = newAttempt({ outcome: "awaiting", status: 202, startedAt: NOW });
+  transition(
+    store,
+    settle(position, { outcome: awaiting, attempt: first, decision: null, followUps: [] }, NOW),
+  );
+  const row = () =>
+    store.db.query("SELECT number, started_at, duration_ms, outcome, status FROM attempt").all();
+  const waiting = { ...position, state: "awaiting", dueAt: NOW + 50, lease: null, attemptCount: 1 } as const;
+  const done = newAttempt({ startedAt: NOW + 40, status: null });
+  const succeeded = { kind: "succeeded", status: null } as const;
+  const settlement = { outcome: succeeded, attempt: done, decision: null, followUps: [] };
+  expect(transition(store, settle(waiting, settlement, NOW + 40))).toBe(true);
+  const finished = { number: 1, started_at: NOW, duration_ms: 40, outcome: "succeeded", status: 202 };
+  expect(row()).toEqual([finished]);
+
+  const replayed = { ...waiting, state: "succeeded", dueAt: null } as const;
+  transition(store, {
+    ...(replay(replayed, NOW) as Transition),
+    attempt: newAttempt({ startedAt: NOW + 99 }),
+  });
+  expect(row()).toEqual([finished]);
 });
 
 test("a finished delivery without a body is not replayed", () => {

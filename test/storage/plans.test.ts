@@ -1,10 +1,14 @@
-/** Plans of the statements that must stay cheap: every step a search along an index or a key, never a scan or a sort. */
+/**
+ * Plans of the statements that must stay cheap: every step a search along an index or a key, never a scan or
+ * a sort.
+ */
 import { beforeAll, expect, test } from "bun:test";
 import type { DeliveryFilter, EventFilter, RejectionFilter } from "../../src/domain/reads.ts";
-import { CLAIM_SQL, DEQUEUE_LEASED_SQL, NEXT_DUE_SQL } from "../../src/storage/deliveries.ts";
+import { CLAIM_SQL, NEXT_DUE_SQL } from "../../src/storage/claims.ts";
 import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
 import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.ts";
 import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
+import { DEQUEUE_LEASED_SQL } from "../../src/storage/transitions.ts";
 import { newId } from "../support/factory.ts";
 import { type BareStore, openBareStore, queryPlan } from "../support/store.ts";
 

@@ -132,7 +132,8 @@ test("a second process is refused until the first one is gone, however it went",
     const path = join(folder, "a.db");
     const lock = join(import.meta.dir, "../../src/storage/lock.ts");
     const script = `import { lockStore } from ${JSON.stringify(lock)};
-      globalThis.kept = lockStore(${JSON.stringify(path)}); process.stdout.write("held"); setInterval(() => {}, 1000);`;
+      globalThis.kept = lockStore(${JSON.stringify(path)}); process.stdout.write("held");
+      setInterval(() => {}, 1000);`;
     const holder = Bun.spawn([process.execPath, "-e", script], { stdout: "pipe" });
     for await (const chunk of holder.stdout) if (Buffer.from(chunk).includes("held")) break;
     expect(() => openTestStore({ path })).toThrow(StoreOpenError);

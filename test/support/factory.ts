@@ -164,8 +164,8 @@ export function storeDelivery(db: Database, change: StoredDelivery): DeliveryPos
     db.query("INSERT INTO payload (seq, headers, body) VALUES (?, '{}', x'7b7d')").run(seq);
   }
   db.query(
-    `INSERT INTO delivery (seq, id, project, event_seq, payload_seq, endpoint_seq, profile, state, attempt_count,
-       budget_start, created_at, scheduled_at, due_at, finished_at)
+    `INSERT INTO delivery (seq, id, project, event_seq, payload_seq, endpoint_seq, profile, state,
+       attempt_count, budget_start, created_at, scheduled_at, due_at, finished_at)
      VALUES (?, ?, ?, ?, ?, ?, 'native', ?, ?, ?, ?, ?, ?, ?)`,
   ).run(
     seq,

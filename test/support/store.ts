@@ -1,4 +1,6 @@
-/** Stores for tests: in memory by default, in a folder of their own where a file is what the test is about. */
+/**
+ * Stores for tests: in memory by default, in a folder of their own where a file is what the test is about.
+ */
 import type { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +27,7 @@ export function countingBytes(): (length: number) => Uint8Array {
   };
 }
 
-export function storeOptions(change: Partial<StoreOptions> = {}): StoreOptions {
+function storeOptions(change: Partial<StoreOptions> = {}): StoreOptions {
   return {
     path: ":memory:",
     durability: "fsync",

@@ -1,0 +1,85 @@
+/** The command line of the measurements. */
+import { Command, InvalidArgumentError } from "commander";
+
+/** What can be measured, in the order of the table. */
+export const PARTS = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"] as const;
+export type Part = (typeof PARTS)[number];
+
+export interface Options {
+  readonly isQuick: boolean;
+  readonly isJson: boolean;
+  readonly isBuiltIn: boolean;
+  readonly only: ReadonlySet<Part>;
+  readonly limitSeconds: number;
+  readonly dir: string | undefined;
+  readonly product: string | undefined;
+  readonly rival: string | undefined;
+}
+
+const LIMIT_SECONDS = 240;
+const QUICK_LIMIT_SECONDS = 60;
+/** A rival runs in every round beside the ceiling and the product. */
+const RIVAL_SECONDS = 60;
+
+const PARTS_HELP = `
+Parts:
+  a  ceiling of group commit alone            b  Postern's ingest
+  c  ceiling of ingest, forward, record       d  Postern's whole path
+  e  acknowledgement at half of the peak      f  acknowledgement to first attempt, idle
+  g  delivered per second beside a backlog    h  resident memory
+  i  start to ready                           j  lateness of timers beside a backlog`;
+
+interface Parsed {
+  readonly quick?: true;
+  readonly json?: true;
+  readonly builtIn?: true;
+  readonly only?: ReadonlySet<Part>;
+  readonly limit?: number;
+  readonly dir?: string;
+  readonly product?: string;
+  readonly rival?: string;
+}
+
+/** Returns the options, or ends the process with 2 and the reason. */
+export function readOptions(argv: readonly string[]): Options {
+  const command = new Command("bench")
+    .description("Measures Postern on this machine, beside the ceilings.")
+    .option("--quick", "short rounds and 100,000 pending: at most a minute, rougher numbers")
+    .option("--json", "print the table as JSON")
+    .option("--only <parts>", "measure only these, such as a,b,e", readParts)
+    .option("--limit <seconds>", "give up what is not measured by then", readSeconds)
+    .option("--dir <folder>", "where the stores of the run are made; must be on the disk to measure")
+    .option("--product <file>", "the executable, or a src/main.ts; default dist/postern, else src/main.ts")
+    .option("--rival <file>", "another ceiling program (PORT, DB, SINK, MODE; /stat) beside ours")
+    .option("--built-in", "generate load with bench/load.ts although wrk is installed")
+    .addHelpText("after", PARTS_HELP)
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  command.parse([...argv], { from: "user" });
+  const parsed = command.opts<Parsed>();
+  const isQuick = parsed.quick === true;
+  const { rival } = parsed;
+  const usual = (isQuick ? QUICK_LIMIT_SECONDS : LIMIT_SECONDS) + (rival === undefined ? 0 : RIVAL_SECONDS);
+  return {
+    isQuick,
+    isJson: parsed.json === true,
+    isBuiltIn: parsed.builtIn === true,
+    only: parsed.only ?? new Set(PARTS),
+    limitSeconds: parsed.limit ?? usual,
+    dir: parsed.dir,
+    product: parsed.product,
+    rival,
+  };
+}
+
+function readParts(given: string): ReadonlySet<Part> {
+  const letters = given.split(",").map((letter) => letter.trim());
+  const parts = PARTS.filter((part) => letters.includes(part));
+  if (parts.length !== letters.length) throw new InvalidArgumentError(`expected letters of ${PARTS.join(",")}`);
+  return new Set(parts);
+}
+
+function readSeconds(given: string): number {
+  const seconds = Number(given);
+  if (!Number.isFinite(seconds) || seconds <= 0) throw new InvalidArgumentError("expected seconds, such as 120");
+  return seconds;
+}

@@ -1,0 +1,237 @@
+/** Deliveries: lists, details with their attempts, and what an operator can do to one. */
+import { type Static, Type } from "@sinclair/typebox";
+import { type AttemptRecord, FAILURE_KINDS } from "../../domain/attempt.ts";
+import { DELIVERY_STATES } from "../../domain/delivery.ts";
+import { AppError } from "../../domain/errors.ts";
+import { type Id, readId, showId } from "../../domain/id.ts";
+import type { DeliveryDetail, DeliveryRow } from "../../domain/reads.ts";
+import type { Directory } from "../../runtime/directory.ts";
+import type { ApiDeps } from "./deps.ts";
+import {
+  PAGE_QUERY,
+  queryOf,
+  readEndpointParameter,
+  readIdParameter,
+  readListQuery,
+  readSourceParameter,
+  TIME_QUERY,
+} from "./query.ts";
+import { type ApiRoute, defineRoute } from "./route.ts";
+import {
+  BODY_ENCODING,
+  INSTANT,
+  named,
+  nullable,
+  oneOf,
+  pageOf,
+  showBody,
+  showInstant,
+  showJson,
+  showOptionalInstant,
+  showPage,
+} from "./schemas.ts";
+
+const DELIVERY_MEMBERS = {
+  id: Type.String({ examples: ["dlv_01970000000070008000000000000000"] }),
+  eventId: nullable(Type.String({ description: "Null for what no event made." })),
+  source: nullable(Type.String()),
+  endpoint: nullable(Type.String({ description: "Its name." })),
+  endpointId: nullable(Type.String()),
+  profile: Type.String({ description: "The protocol it follows." }),
+  state: oneOf(DELIVERY_STATES),
+  attemptCount: Type.Integer(),
+  createdAt: INSTANT,
+  scheduledAt: INSTANT,
+  dueAt: nullable(INSTANT),
+  finishedAt: nullable(INSTANT),
+  lastStatus: nullable(Type.Integer({ description: "HTTP status of the newest attempt." })),
+  lastError: nullable(Type.String()),
+};
+
+export const DELIVERY = named("Delivery", DELIVERY_MEMBERS);
+
+const ATTEMPT = named("Attempt", {
+  number: Type.Integer({ description: "From 1, over the whole life of the delivery." }),
+  startedAt: INSTANT,
+  durationMs: Type.Number(),
+  outcome: oneOf(["succeeded", "failed", "awaiting"]),
+  status: nullable(Type.Integer()),
+  failure: nullable(oneOf(FAILURE_KINDS)),
+  error: nullable(Type.String()),
+  responseExcerpt: nullable(Type.String({ description: "How the answer's body begins." })),
+  responseEncoding: nullable(BODY_ENCODING),
+  detail: Type.Unknown({ description: "What the protocol keeps beside it, or null." }),
+});
+
+const DELIVERY_DETAIL = named("DeliveryDetail", {
+  ...DELIVERY_MEMBERS,
+  hasPayload: Type.Boolean({ description: "False when its body was given up; it cannot be sent again." }),
+  attempts: Type.Array(ATTEMPT, { description: "The newest 200, oldest first." }),
+});
+
+export function showDelivery(row: DeliveryRow, directory: Directory): Static<typeof DELIVERY> {
+  const endpoint = directory.endpointOfLane(row.lane);
+  const source = row.sourceSeq === null ? undefined : directory.sourceOfSeq(row.sourceSeq);
+  return {
+    id: showId("delivery", row.id),
+    eventId: row.eventId === null ? null : showId("event", row.eventId),
+    source: source?.name ?? null,
+    endpoint: endpoint?.name ?? null,
+    endpointId: endpoint ? showId("endpoint", endpoint.id) : null,
+    profile: row.profile,
+    state: row.state,
+    attemptCount: row.attemptCount,
+    createdAt: showInstant(row.createdAt),
+    scheduledAt: showInstant(row.scheduledAt),
+    dueAt: showOptionalInstant(row.dueAt),
+    finishedAt: showOptionalInstant(row.finishedAt),
+    lastStatus: row.lastStatus,
+    lastError: row.lastError,
+  };
+}
+
+function showDetail(detail: DeliveryDetail, directory: Directory): Static<typeof DELIVERY_DETAIL> {
+  return {
+    ...showDelivery(detail, directory),
+    hasPayload: detail.hasPayload,
+    attempts: detail.attempts.map(showAttempt),
+  };
+}
+
+function showAttempt(attempt: AttemptRecord): Static<typeof ATTEMPT> {
+  const { number, startedAt, durationMs, outcome, status, failure, error, excerpt, detail } = attempt;
+  const shown = excerpt === null ? null : showBody(excerpt, true);
+  return {
+    number,
+    startedAt: showInstant(startedAt),
+    durationMs,
+    outcome,
+    status,
+    failure,
+    error,
+    responseExcerpt: shown?.text ?? null,
+    responseEncoding: shown?.encoding ?? null,
+    detail: showJson(detail),
+  };
+}
+
+const LIST_QUERY = queryOf({
+  state: Type.Optional(oneOf(DELIVERY_STATES)),
+  endpoint: Type.Optional(Type.String({ description: "Name or id." })),
+  source: Type.Optional(Type.String({ description: "Name or id." })),
+  event: Type.Optional(Type.String({ description: "Id." })),
+  ...TIME_QUERY,
+  ...PAGE_QUERY,
+});
+
+export function deliveryRoutes(deps: ApiDeps): ApiRoute[] {
+  const { directory, reads } = deps;
+  return [
+    defineRoute({
+      method: "GET",
+      path: "/deliveries",
+      operationId: "listDeliveries",
+      summary: "List deliveries, newest first",
+      tag: "deliveries",
+      scope: "read",
+      query: LIST_QUERY,
+      answer: pageOf(DELIVERY),
+      errors: [],
+      handle: ({ principal: { project }, query }) => {
+        const { state, endpoint, source, event } = query;
+        const filter = {
+          project,
+          ...readListQuery(query),
+          ...(state === undefined ? {} : { state }),
+          ...(endpoint === undefined
+            ? {}
+            : { lane: readEndpointParameter(directory, project, endpoint).lane }),
+          ...(source === undefined ? {} : { sourceSeq: readSourceParameter(directory, project, source).seq }),
+          ...(event === undefined ? {} : { eventId: readIdParameter("event", "event", event) }),
+        };
+        return showPage(reads.listDeliveries(filter), (row) => showDelivery(row, directory));
+      },
+    }),
+    defineRoute({
+      method: "GET",
+      path: "/deliveries/:id",
+      operationId: "getDelivery",
+      summary: "Show a delivery with its attempts",
+      tag: "deliveries",
+      scope: "read",
+      query: queryOf({}),
+      answer: DELIVERY_DETAIL,
+      errors: ["not_found"],
+      handle: async ({ principal: { project }, id }) => {
+        const found = await reads.getDelivery({ project, id: readDeliveryId(id) });
+        if (found === null) throw noDelivery();
+        return showDetail(found, directory);
+      },
+    }),
+    ...ACTIONS.map((action) => actionRoute(action, deps)),
+  ];
+}
+
+interface Action {
+  readonly verb: "cancel" | "retry" | "replay" | "discard";
+  readonly summary: string;
+  readonly description: string;
+}
+
+const ACTIONS: readonly Action[] = [
+  {
+    verb: "cancel",
+    summary: "Cancel a delivery that waits",
+    description: "Not while an attempt is under way, and not when it has ended.",
+  },
+  {
+    verb: "retry",
+    summary: "Make a waiting delivery due now",
+    description: "Its retry budget stays as it is.",
+  },
+  {
+    verb: "replay",
+    summary: "Send a finished delivery again",
+    description: "Under the same id, with a fresh retry budget. 410 when its body is no longer kept.",
+  },
+  {
+    verb: "discard",
+    summary: "Give up a dead or cancelled delivery for good",
+    description: "It stays visible and can never be replayed.",
+  },
+];
+
+function actionRoute(
+  { verb, summary, description }: Action,
+  { commands, directory, reads }: ApiDeps,
+): ApiRoute {
+  return defineRoute({
+    method: "POST",
+    path: `/deliveries/:id/${verb}`,
+    operationId: `${verb}Delivery`,
+    summary,
+    description,
+    tag: "deliveries",
+    scope: "admin",
+    query: queryOf({}),
+    answer: DELIVERY_DETAIL,
+    errors: ["not_found", "invalid_state", "conflict", "gone", "storage_unavailable"],
+    handle: async ({ principal: { project }, id: shown }) => {
+      const id = readDeliveryId(shown);
+      await (verb === "retry" ? commands.retryNow(project, id) : commands[verb](project, id));
+      const changed = await reads.getDelivery({ project, id });
+      if (changed === null) throw noDelivery();
+      return showDetail(changed, directory);
+    },
+  });
+}
+
+function readDeliveryId(text: string): Id {
+  const id = readId("delivery", text);
+  if (id === null) throw noDelivery();
+  return id;
+}
+
+function noDelivery(): AppError {
+  return new AppError("not_found", "there is no such delivery in this project");
+}

@@ -1,0 +1,55 @@
+/** What the native API works with. app.ts fills it. */
+import type { ListReads } from "../../domain/reads.ts";
+import type { Breakers } from "../../runtime/breakers.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import type { Commands } from "../../runtime/commands.ts";
+import type { Directory } from "../../runtime/directory.ts";
+import type { LaneOverview } from "../../runtime/lanes.ts";
+import type { Log } from "../../runtime/log.ts";
+import type { BodyReader } from "../body.ts";
+import type { StoreHealth } from "../health.ts";
+
+export interface ApiDeps {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly bodies: BodyReader;
+  readonly directory: Directory;
+  readonly commands: Commands;
+  readonly breakers: Breakers;
+  readonly lanes: { overview(lane: number): LaneOverview };
+  readonly slots: { readonly used: number; readonly total: number };
+  readonly reads: ListReads;
+  readonly store: {
+    readonly health: StoreHealth;
+    readonly durability: "fsync" | "relaxed";
+    counts(): { readonly waiting: number; readonly usedBytes: number };
+  };
+  /** Without a trailing slash; ingest URLs are shown below it. */
+  readonly publicUrl: string;
+  /** Without a trailing slash; where this API is reached. */
+  readonly apiUrl: string;
+  readonly build: { readonly version: string; readonly commit: string };
+  /** Epoch milliseconds of the machine. */
+  readonly startedAt: number;
+  readonly reload: () => Promise<ReloadResult>;
+}
+
+export interface ConfigFault {
+  /** 1-based; 0 when the file as a whole is at fault. */
+  readonly line: number;
+  readonly column: number;
+  readonly key: string;
+  readonly message: string;
+}
+
+/** What a reload did, each object as "kind name", or everything that is wrong with the file. */
+export type ReloadResult =
+  | {
+      readonly ok: true;
+      readonly created: readonly string[];
+      readonly updated: readonly string[];
+      readonly retired: readonly string[];
+      /** Keys that changed in the file and take effect only with a new start. */
+      readonly restartFor: readonly string[];
+    }
+  | { readonly ok: false; readonly errors: readonly ConfigFault[] };

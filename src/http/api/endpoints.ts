@@ -1,0 +1,181 @@
+/** Endpoints: definition without secrets, what happened to them at run time, pause and resume. */
+import { type Static, Type } from "@sinclair/typebox";
+import type { Endpoint } from "../../domain/endpoint.ts";
+import { AppError } from "../../domain/errors.ts";
+import { showId } from "../../domain/id.ts";
+import type { ApiDeps } from "./deps.ts";
+import { pageOfLiving } from "./page.ts";
+import { findEndpoint, PAGE_QUERY, queryOf } from "./query.ts";
+import { type ApiRoute, defineRoute } from "./route.ts";
+import { INSTANT, named, nullable, oneOf, pageOf, showInstant, showOptionalInstant } from "./schemas.ts";
+
+const RETRY = Type.Union([
+  Type.Object(
+    {
+      kind: Type.Literal("ladder"),
+      delaysMs: Type.Array(Type.Integer()),
+      jitter: Type.Number({ description: "The largest part of a delay that is added to it." }),
+    },
+    { additionalProperties: false },
+  ),
+  Type.Object(
+    {
+      kind: Type.Literal("exponential"),
+      delayMs: Type.Integer(),
+      factor: Type.Number(),
+      delayMaxMs: Type.Integer(),
+      attemptsMax: Type.Integer(),
+      ageMaxMs: nullable(Type.Integer()),
+      jitter: Type.Number(),
+    },
+    { additionalProperties: false },
+  ),
+]);
+
+const ENDPOINT = named("Endpoint", {
+  id: Type.String({ examples: ["ep_01970000000070008000000000000000"] }),
+  name: Type.String(),
+  door: Type.String({ description: "Where it was made: config, native, or a protocol." }),
+  profile: Type.String(),
+  url: Type.String({ description: "Without a password." }),
+  headerNames: Type.Array(Type.String(), { description: "Extra headers; their values may be secret." }),
+  sign: Type.Array(Type.String(), { description: "Signature schemes." }),
+  retry: RETRY,
+  concurrency: Type.Integer(),
+  rate: nullable(
+    Type.Object({ perSecond: Type.Number(), burst: Type.Number() }, { additionalProperties: false }),
+  ),
+  timeoutMs: Type.Integer(),
+  state: oneOf(["active", "paused", "disabled", "retired"]),
+  pausedAt: nullable(INSTANT),
+  disabledAt: nullable(INSTANT),
+  disabledReason: nullable(Type.String()),
+  breaker: Type.Object(
+    {
+      state: oneOf(["closed", "open", "half_open"]),
+      failures: Type.Integer({ description: "In a row, so far." }),
+      failuresMax: Type.Integer({ description: "That many open it; 0: never." }),
+      recoveryMs: Type.Integer(),
+      retryAt: nullable(INSTANT),
+    },
+    { additionalProperties: false },
+  ),
+  lane: Type.Object(
+    {
+      inFlight: Type.Integer(),
+      nextDueAt: nullable(INSTANT),
+      averageHoldMs: nullable(Type.Number({ description: "Moving average of an attempt's duration." })),
+    },
+    { additionalProperties: false },
+  ),
+  createdAt: INSTANT,
+  updatedAt: INSTANT,
+  retiredAt: nullable(INSTANT),
+});
+
+function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<typeof ENDPOINT> {
+  const breaker = breakers.state(endpoint);
+  const lane = lanes.overview(endpoint.lane);
+  const { retry, rate } = endpoint;
+  return {
+    id: showId("endpoint", endpoint.id),
+    name: endpoint.name,
+    door: endpoint.door,
+    profile: endpoint.profile,
+    url: withoutPassword(endpoint.url),
+    headerNames: Object.keys(endpoint.headers),
+    sign: endpoint.sign.map(({ scheme }) => scheme),
+    retry: retry.kind === "ladder" ? { ...retry, delaysMs: [...retry.delaysMs] } : { ...retry },
+    concurrency: endpoint.concurrency,
+    rate: rate === null ? null : { ...rate },
+    timeoutMs: endpoint.timeoutMs,
+    state: stateOf(endpoint),
+    pausedAt: showOptionalInstant(endpoint.pausedAt),
+    disabledAt: showOptionalInstant(endpoint.disabledAt),
+    disabledReason: endpoint.disabledReason,
+    breaker: {
+      state: breaker.kind,
+      failures: breaker.failures,
+      failuresMax: endpoint.breaker.failures,
+      recoveryMs: endpoint.breaker.recoveryMs,
+      retryAt: breaker.kind === "open" ? showInstant(breaker.retryAt) : null,
+    },
+    lane: {
+      inFlight: lane.inFlight,
+      nextDueAt: showOptionalInstant(lane.nextDueAt),
+      averageHoldMs: lane.averageHoldMs,
+    },
+    createdAt: showInstant(endpoint.createdAt),
+    updatedAt: showInstant(endpoint.updatedAt),
+    retiredAt: showOptionalInstant(endpoint.deletedAt),
+  };
+}
+
+function stateOf({ deletedAt, disabledAt, pausedAt }: Endpoint): Static<typeof ENDPOINT>["state"] {
+  if (deletedAt !== null) return "retired";
+  if (disabledAt !== null) return "disabled";
+  return pausedAt === null ? "active" : "paused";
+}
+
+function withoutPassword(text: string): string {
+  return text.replace(/\/\/[^/?#]*@/, "//***@");
+}
+
+export function endpointRoutes(deps: ApiDeps): ApiRoute[] {
+  const { directory, commands } = deps;
+  const find = (project: string, text: string): Endpoint => {
+    const endpoint = findEndpoint(directory, project, text);
+    if (!endpoint) throw new AppError("not_found", "there is no such endpoint in this project");
+    return endpoint;
+  };
+  const shared = { tag: "endpoints", answer: ENDPOINT, query: queryOf({}) } as const;
+  const change = (verb: "pause" | "resume", summary: string, description: string) =>
+    defineRoute({
+      ...shared,
+      method: "POST",
+      path: `/endpoints/:id/${verb}`,
+      operationId: `${verb}Endpoint`,
+      summary,
+      description,
+      scope: "admin",
+      errors: ["not_found", "gone", "storage_unavailable"],
+      handle: async ({ principal: { project }, id }) => {
+        const endpoint = find(project, id);
+        if (endpoint.deletedAt !== null) throw new AppError("gone", "this endpoint is no longer in service");
+        const changed = await (verb === "pause"
+          ? commands.pauseEndpoint(endpoint)
+          : commands.resumeEndpoint(endpoint));
+        return showEndpoint(changed, deps);
+      },
+    });
+  return [
+    defineRoute({
+      method: "GET",
+      path: "/endpoints",
+      operationId: "listEndpoints",
+      summary: "List endpoints in service, oldest first",
+      tag: "endpoints",
+      scope: "read",
+      query: queryOf(PAGE_QUERY),
+      answer: pageOf(ENDPOINT),
+      errors: [],
+      handle: ({ principal: { project }, query }) => {
+        const own = directory.endpoints().filter((endpoint) => endpoint.project === project);
+        const { data, nextCursor } = pageOfLiving(own, ({ lane }) => lane, query);
+        return { data: data.map((endpoint) => showEndpoint(endpoint, deps)), nextCursor };
+      },
+    }),
+    defineRoute({
+      ...shared,
+      method: "GET",
+      path: "/endpoints/:id",
+      operationId: "getEndpoint",
+      summary: "Show an endpoint, by id or name",
+      scope: "read",
+      errors: ["not_found"],
+      handle: ({ principal: { project }, id }) => showEndpoint(find(project, id), deps),
+    }),
+    change("pause", "Park everything for an endpoint", "Attempts under way end; nothing is lost."),
+    change("resume", "Open an endpoint again", "Paused, disabled, or with an open breaker."),
+  ];
+}

@@ -1,0 +1,144 @@
+/**
+ * The native API: one Elysia app below /_/api that mounts the routes of all nouns. Elysia only routes; queries are
+ * read strictly by our own check and bodies by ourselves, because its parsers forgive too much. Nothing in here is
+ * reached without a key, not even a 404.
+ */
+import { Type } from "@sinclair/typebox";
+import { type AnyElysia, Elysia } from "elysia";
+import { AppError } from "../../domain/errors.ts";
+import { authenticate, authorize, type Principal } from "../auth.ts";
+import type { Door, RequestContext } from "../door.ts";
+import { answerError, methodNotAllowed } from "../errors.ts";
+import { deliveryRoutes } from "./deliveries.ts";
+import type { ApiDeps } from "./deps.ts";
+import { endpointRoutes } from "./endpoints.ts";
+import { eventRoutes } from "./events.ts";
+import { createOpenApi } from "./openapi.ts";
+import { queryOf } from "./query.ts";
+import { rejectionRoutes } from "./rejections.ts";
+import { type ApiRoute, checkNoPayload, defineRoute } from "./route.ts";
+import { serverRoutes } from "./server.ts";
+import { sourceRoutes } from "./sources.ts";
+
+const PREFIX = "/_/api";
+
+/** What a request brought with it that Elysia does not carry. */
+interface Call {
+  readonly principal: Principal;
+  readonly context: RequestContext;
+}
+
+/** Returns every route of the native API, the document's own included. */
+export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
+  const routes: ApiRoute[] = [
+    ...eventRoutes(deps),
+    ...deliveryRoutes(deps),
+    ...rejectionRoutes(deps),
+    ...endpointRoutes(deps),
+    ...sourceRoutes(deps),
+    ...serverRoutes(deps),
+  ];
+  let document: unknown = null;
+  routes.push(
+    defineRoute({
+      method: "GET",
+      path: "/openapi.json",
+      operationId: "getOpenApi",
+      summary: "Show this document",
+      tag: "server",
+      scope: "read",
+      query: queryOf({}),
+      answer: Type.Unknown(),
+      errors: [],
+      handle: () => {
+        document ??= createOpenApi(routes, { version: deps.build.version, apiUrl: deps.apiUrl });
+        return document;
+      },
+    }),
+  );
+  return routes;
+}
+
+export function createApiDoor(deps: ApiDeps): Door {
+  const calls = new WeakMap<Request, Call>();
+  const app = createApp(createApiRoutes(deps), { deps, calls });
+  return {
+    name: "native API",
+    claims: { main: [PREFIX, `${PREFIX}/*`] },
+    handle(request, context) {
+      calls.set(request, { principal: authenticate(request.headers, deps.directory), context });
+      return app.handle(request);
+    },
+  };
+}
+
+interface AppParts {
+  readonly deps: ApiDeps;
+  readonly calls: WeakMap<Request, Call>;
+}
+
+function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyElysia {
+  const app = new Elysia({ prefix: PREFIX });
+  app.onError(({ code, error, request }) => {
+    const { context } = callOf(request, calls);
+    return answerError(toAppError({ code, error, path: context.path }, routes), context, deps.log);
+  });
+  for (const route of routes) {
+    const run = async (request: Request, id: unknown) => {
+      const { principal, context } = callOf(request, calls);
+      authorize(principal, route.scope);
+      if (route.method === "POST") await checkNoPayload(request, deps.bodies);
+      // Elysia gives null for a percent escape that is none; no object has an empty id.
+      const idText = typeof id === "string" ? id : "";
+      return Response.json(await route.run({ principal, id: idText, search: context.search }));
+    };
+    // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a parameter
+    // has no params at all, whatever the type says.
+    const handler = ({ request, params }: { request: Request; params?: Record<string, unknown> }) =>
+      run(request, params?.id);
+    if (route.method === "GET") app.get(route.path, handler, { parse: "none" });
+    else app.post(route.path, handler, { parse: "none" });
+  }
+  return app;
+}
+
+function callOf(request: Request, calls: AppParts["calls"]): Call {
+  const call = calls.get(request);
+  if (!call) throw new Error("a request reached the native API without passing its door");
+  return call;
+}
+
+interface Thrown {
+  readonly code: string | number;
+  readonly error: unknown;
+  readonly path: string;
+}
+
+/** Elysia's own errors must not speak for themselves: their bodies differ between environments. */
+function toAppError({ code, error, path }: Thrown, routes: readonly ApiRoute[]): unknown {
+  if (error instanceof AppError) return error;
+  switch (code) {
+    case "NOT_FOUND": {
+      const methods = methodsOf(path, routes);
+      if (methods.length > 0) return methodNotAllowed(methods);
+      return new AppError("not_found", "the native API has nothing at this path");
+    }
+    case "VALIDATION":
+    case "PARSE":
+      return new AppError("invalid_request", "the request could not be read", { cause: error });
+    default:
+      return error;
+  }
+}
+
+/** Returns the methods that a path does take: [] when it is none of ours. */
+function methodsOf(path: string, routes: readonly ApiRoute[]): string[] {
+  const methods = new Set<string>();
+  for (const route of routes) {
+    const pattern = `^${PREFIX}${route.path.replaceAll(".", "\\.").replace(":id", "[^/]+")}/?$`;
+    if (!new RegExp(pattern).test(path)) continue;
+    methods.add(route.method);
+    if (route.method === "GET") methods.add("HEAD");
+  }
+  return [...methods];
+}

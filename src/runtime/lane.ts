@@ -1,0 +1,105 @@
+/** What a lane is made of, and what it speaks with those who fill it and those who take from it. */
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { Breakers } from "./breakers.ts";
+import type { Clock } from "./clock.ts";
+import { TokenBucket } from "./rate.ts";
+import { newSlotUse, type Slots, type SlotTicket, type SlotUse } from "./slots.ts";
+
+export interface ClaimRequest {
+  readonly lane: number;
+  readonly now: number;
+  readonly limit: number;
+  readonly bytesMax: number;
+}
+
+export interface ClaimStore<Claimed> {
+  claim(request: ClaimRequest): Promise<{
+    readonly claimed: readonly Claimed[];
+    readonly nextDueAt: number | null;
+  }>;
+}
+
+export interface LanesOptions<Claimed> {
+  readonly clock: Clock;
+  readonly store: ClaimStore<Claimed>;
+  readonly slots: Slots;
+  readonly breakers: Breakers;
+  /** Takes over a leased delivery with its slot; calls release() when the slot is free again. */
+  readonly start: (claimed: Claimed, hold: Hold) => void;
+  /** Takes over a leased delivery that its lane cannot send now: it goes back to the store. */
+  readonly giveBack: (claimed: Claimed) => void;
+  /** Body bytes that a leased delivery holds in memory. */
+  readonly sizeOf: (claimed: Claimed) => number;
+}
+
+/** A slot in a lane, from start to release. */
+export interface Hold {
+  readonly lane: number;
+  readonly ticket: SlotTicket;
+}
+
+/** A place in a lane for a delivery whose insert is on its way: with a slot, or in the window (null). */
+export interface Place {
+  readonly lane: number;
+  readonly ticket: SlotTicket | null;
+  readonly bytes: number;
+}
+
+/** What a producer writes: leased with its place, waiting its turn, or parked. */
+export type Reservation =
+  | { readonly state: "sending"; readonly place: Place }
+  | { readonly state: "queued" | "held" };
+
+export interface Lane<Claimed> {
+  endpoint: Endpoint;
+  readonly use: SlotUse;
+  bucket: TokenBucket | null;
+  nextDueAt: number | null;
+  isClaiming: boolean;
+  /** Leased and waiting for a slot, oldest first. */
+  ready: Claimed[];
+  /** Places in the window that are promised to inserts on their way. */
+  promised: number;
+  /** The earliest due time noted while a claim was on its way; its answer may not know of it yet. */
+  notedAt: number | null;
+}
+
+export interface LaneOverview {
+  readonly inFlight: number;
+  readonly nextDueAt: number | null;
+  readonly averageHoldMs: number | null;
+}
+
+export function newLane<Claimed>(endpoint: Endpoint, now: number): Lane<Claimed> {
+  return {
+    endpoint,
+    use: newSlotUse(),
+    bucket: newBucket(endpoint, now),
+    nextDueAt: null,
+    isClaiming: false,
+    ready: [],
+    promised: 0,
+    notedAt: null,
+  };
+}
+
+/** Gives a lane its endpoint's new definition. A rate that did not change keeps what is left of its burst. */
+export function redefine<Claimed>(lane: Lane<Claimed>, endpoint: Endpoint, now: number): void {
+  const isSameRate = JSON.stringify(lane.endpoint.rate) === JSON.stringify(endpoint.rate);
+  if (!isSameRate) lane.bucket = newBucket(endpoint, now);
+  lane.endpoint = endpoint;
+}
+
+function newBucket({ rate }: Endpoint, now: number): TokenBucket | null {
+  return rate === null ? null : new TokenBucket(rate, now);
+}
+
+/** Paused or disabled: by an operator, or by what the target answered. */
+export function isClosed(endpoint: Endpoint): boolean {
+  return endpoint.pausedAt !== null || endpoint.disabledAt !== null;
+}
+
+/** When the lane's rate lets the next attempt go, or null when it does now. */
+export function nextTokenAt<Claimed>({ bucket }: Lane<Claimed>, now: number): number | null {
+  return bucket === null || bucket.available(now) >= 1 ? null : bucket.nextAt(now);
+}

@@ -1,0 +1,148 @@
+/**
+ * Applying transitions. The queue row is the lock: a transition first takes it away under the lease it was
+ * decided with, and when it is no longer there somebody else was faster, which is an answer (false), not an
+ * error.
+ */
+import type { Database } from "bun:sqlite";
+import {
+  DEADLINE_LANE,
+  type DeliveryState,
+  hasQueueRow,
+  isFinal,
+  NEXT_STATES,
+  type Transition,
+} from "../domain/delivery.ts";
+import type { DeliveryInserter } from "./deliveries.ts";
+
+/** The queue row by its whole primary key. */
+export const DEQUEUE_LEASED_SQL =
+  "DELETE FROM queue WHERE lane = ? AND due_at = ? AND delivery_seq = ? AND lease = ?";
+
+type Statements = ReturnType<typeof prepareStatements>;
+
+interface TransitionContext {
+  readonly statements: Statements;
+  readonly insertDelivery: DeliveryInserter;
+}
+
+export function createTransition(
+  db: Database,
+  insertDelivery: DeliveryInserter,
+): (change: Transition) => boolean {
+  const context = { statements: prepareStatements(db), insertDelivery };
+  return (change) => applyTransition(change, context);
+}
+
+function prepareStatements(db: Database) {
+  const dequeueLeased = db.query(DEQUEUE_LEASED_SQL);
+  const dequeueFree = db.query(
+    "DELETE FROM queue WHERE lane = ? AND due_at = ? AND delivery_seq = ? AND lease IS NULL",
+  );
+  const enqueue = db.query("INSERT INTO queue (lane, due_at, delivery_seq, lease) VALUES (?, ?, ?, NULL)");
+  const payloadOf = db.query<{ seq: number }, [number]>(
+    "SELECT p.seq FROM delivery d JOIN payload p ON p.seq = d.payload_seq WHERE d.seq = ?",
+  );
+  const move = db.query(
+    `UPDATE delivery SET state = ?, due_at = ?, finished_at = ?, attempt_count = ?,
+       budget_start = ?, policy_state = ?
+     WHERE seq = ? AND state = ?`,
+  );
+  const moveWithAttempt = db.query(
+    `UPDATE delivery SET state = ?, due_at = ?, finished_at = ?, attempt_count = ?,
+       budget_start = ?, policy_state = ?, last_status = ?, last_error = ?
+     WHERE seq = ? AND state = ?`,
+  );
+  // The conflict is the acknowledgement (or its absence) that finishes an attempt left awaiting.
+  const insertAttempt = db.query(
+    `INSERT INTO attempt (delivery_seq, number, started_at, duration_ms, outcome, status, failure,
+       error, excerpt, detail)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     ON CONFLICT (delivery_seq, number) DO UPDATE SET outcome = excluded.outcome, failure = excluded.failure,
+       error = excluded.error, duration_ms = excluded.started_at - attempt.started_at
+     WHERE attempt.outcome = 'awaiting'`,
+  );
+  return { dequeueLeased, dequeueFree, enqueue, payloadOf, move, moveWithAttempt, insertAttempt };
+}
+
+/**
+ * Returns whether it applied; false means that the delivery is no longer as it was, or that a replay has no
+ * body left to send. Throws for a change that the state table does not know.
+ */
+function applyTransition(change: Transition, context: TransitionContext): boolean {
+  const { statements, insertDelivery } = context;
+  const { seq, from, to } = change;
+  if (!NEXT_STATES[from].includes(to)) throw new Error(`delivery ${seq}: ${from} never becomes ${to}`);
+  if (isFinal(from) && hasQueueRow(to) && !statements.payloadOf.get(seq)) return false;
+  if (hasQueueRow(from) && !dequeue(change, statements)) return false;
+  if (!moveRow(change, statements)) {
+    if (hasQueueRow(from)) requeue(change, statements);
+    return false;
+  }
+  if (hasQueueRow(to)) statements.enqueue.run(queueLane(to, change.lane), change.dueAt, seq);
+  recordAttempt(change, statements);
+  for (const followUp of change.followUps) {
+    insertDelivery(followUp, { eventSeq: null, payloadSeq: null, createdAt: change.at });
+  }
+  return true;
+}
+
+function dequeue(change: Transition, { dequeueFree, dequeueLeased }: Statements): boolean {
+  const { seq, from, fromDueAt, lane, lease } = change;
+  const queued = queueLane(from, lane);
+  const { changes } =
+    lease === null
+      ? dequeueFree.run(queued, fromDueAt, seq)
+      : dequeueLeased.run(queued, fromDueAt, seq, lease);
+  return changes > 0;
+}
+
+/**
+ * Undoes a dequeue: the row was there, but its delivery has changed to another waiting state in the
+ * meantime.
+ */
+function requeue(change: Transition, { enqueue }: Statements): void {
+  const { seq, from, fromDueAt, lane, lease } = change;
+  if (lease !== null) throw new Error(`delivery ${seq} is leased but not ${from}`);
+  enqueue.run(queueLane(from, lane), fromDueAt, seq);
+}
+
+function moveRow(change: Transition, { move, moveWithAttempt }: Statements): boolean {
+  const { seq, from, to, dueAt, attempt, attemptCount, budgetStart, policyState } = change;
+  const finishedAt = isFinal(to) ? change.at : null;
+  const { changes } =
+    attempt === null
+      ? move.run(to, dueAt, finishedAt, attemptCount, budgetStart, policyState, seq, from)
+      : moveWithAttempt.run(
+          to,
+          dueAt,
+          finishedAt,
+          attemptCount,
+          budgetStart,
+          policyState,
+          attempt.status,
+          attempt.error,
+          seq,
+          from,
+        );
+  return changes > 0;
+}
+
+function recordAttempt({ seq, attempt }: Transition, { insertAttempt }: Statements): void {
+  if (attempt === null) return;
+  insertAttempt.run(
+    seq,
+    attempt.number,
+    attempt.startedAt,
+    attempt.durationMs,
+    attempt.outcome,
+    attempt.status,
+    attempt.failure,
+    attempt.error,
+    attempt.excerpt,
+    attempt.detail,
+  );
+}
+
+function queueLane(state: DeliveryState, lane: number): number {
+  return state === "awaiting" ? DEADLINE_LANE : lane;
+}

@@ -1,0 +1,128 @@
+import { describe, expect, test } from "bun:test";
+import { type Json, startTestApp, type TestApp } from "../support/test-app.ts";
+
+const OPTIONS = {
+  endpoints: [{ name: "app", retry: { kind: "ladder", delaysMs: [], jitter: 0 } }],
+  sources: [{ name: "orders", to: ["app"] }],
+} as const;
+
+async function readDocument(app: TestApp): Promise<Json> {
+  return (await app.api("/openapi.json")).json;
+}
+
+function operations(document: Json): { path: string; method: string; operation: Json }[] {
+  return Object.entries<Json>(document.paths).flatMap(([path, methods]) =>
+    Object.entries<Json>(methods).map(([method, operation]) => ({ path, method, operation })),
+  );
+}
+
+/** Every value of every object in the document, with its key. */
+function* members(value: Json): Generator<[string, Json]> {
+  if (typeof value !== "object" || value === null) return;
+  for (const [key, inner] of Object.entries<Json>(value)) {
+    yield [key, inner];
+    yield* members(inner);
+  }
+}
+
+describe("the OpenAPI document", () => {
+  test("is 3.1 and says how to authenticate", async () => {
+    await using app = await startTestApp(OPTIONS);
+    const document = await readDocument(app);
+    expect(document).toMatchObject({
+      openapi: "3.1.0",
+      info: { title: "Postern", version: "1.2.3" },
+      servers: [{ url: "http://api.example" }],
+      security: [{ bearer: [] }, { apiKey: [] }],
+    });
+  });
+
+  test("holds every route and nothing else", async () => {
+    await using app = await startTestApp(OPTIONS);
+    const documented = operations(await readDocument(app)).map(({ path, method }) => `${method} ${path}`);
+    const mounted = app.routes.map(
+      ({ method, path }) => `${method.toLowerCase()} /_/api${path.replace(":id", "{id}")}`,
+    );
+    expect(documented.sort()).toEqual(mounted.sort());
+    expect(documented).toHaveLength(21);
+  });
+
+  test("describes every operation completely", async () => {
+    await using app = await startTestApp(OPTIONS);
+    const document = await readDocument(app);
+    const all = operations(document);
+    for (const { path, operation } of all) {
+      expect(operation.summary).toBeTruthy();
+      expect(document.tags.map(({ name }: Json) => name)).toContain(operation.tags[0]);
+      const named = operation.parameters.filter((parameter: Json) => parameter.in === "path");
+      expect(named.map(({ name }: Json) => `{${name}}`)).toEqual(path.match(/\{\w+\}/g) ?? []);
+      for (const parameter of operation.parameters) expect(parameter.schema).toBeObject();
+      for (const status of ["200", "400", "401", "403", "500"]) {
+        expect(operation.responses[status].content["application/json"].schema).toBeObject();
+        expect(operation.responses[status].description).toBeTruthy();
+      }
+    }
+    const ids = all.map(({ operation }) => operation.operationId);
+    expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  test("refers only to what it holds, and holds no trace of how it was made", async () => {
+    await using app = await startTestApp(OPTIONS);
+    const document = await readDocument(app);
+    for (const [key, value] of members(document)) {
+      expect(key).not.toBe("$id");
+      if (key !== "$ref") continue;
+      const [root, ...steps] = (value as string).split("/");
+      expect(root).toBe("#");
+      expect(steps.reduce<Json>((at, step) => at?.[step], document)).toBeObject();
+    }
+  });
+
+  test("writes closed sets as enums and instants as date-time", async () => {
+    await using app = await startTestApp(OPTIONS);
+    const { components } = await readDocument(app);
+    const { state, createdAt, dueAt } = components.schemas.Delivery.properties;
+    expect(state).toMatchObject({ type: "string", enum: expect.arrayContaining(["queued", "dead"]) });
+    expect(createdAt).toMatchObject({ type: "string", format: "date-time" });
+    expect(dueAt.anyOf.map(({ type }: Json) => type)).toEqual(["string", "null"]);
+  });
+});
+
+test("what every route really answers is what the document says", async () => {
+  await using app = await startTestApp(OPTIONS);
+  const post = (path: string) => app.api(path, { method: "POST" });
+  const held = async () => {
+    const { json } = await app.api(`/deliveries?event=${await app.ingest("orders")}`);
+    return json.data[0].id as string;
+  };
+  const ended = app.probe.next("attempt.settled");
+  const event = await app.ingest("orders");
+  await ended;
+  await app.request("/in/orders", { method: "PUT" });
+  await app.flush();
+  const { json: deliveries } = await app.api("/deliveries");
+  const { json: rejections } = await app.api("/rejections");
+  await post("/endpoints/app/pause");
+  const [waiting, discarded] = [await held(), await held()];
+  await post(`/deliveries/${discarded}/cancel`);
+  const ids: Readonly<Record<string, string>> = {
+    getEvent: event,
+    getDelivery: deliveries.data[0].id,
+    getRejection: rejections.data[0].id,
+    retryDelivery: waiting,
+    cancelDelivery: waiting,
+    replayDelivery: waiting,
+    discardDelivery: discarded,
+  };
+  // These first, in an order in which each state allows the next; among the others none is in the way of another.
+  const first = ["retryDelivery", "cancelDelivery", "replayDelivery"];
+  const rank = (operationId: string) =>
+    first.includes(operationId) ? first.indexOf(operationId) : first.length;
+  const routes = app.routes.toSorted((a, b) => rank(a.operationId) - rank(b.operationId));
+  for (const { operationId, method, path, tag } of routes) {
+    const id = ids[operationId] ?? (tag === "endpoints" ? "app" : "orders");
+    // api() throws when the answer is not what the schema says.
+    const { status } = await app.api(path.replace(":id", id), { method });
+    expect({ operationId, status }).toEqual({ operationId, status: 200 });
+  }
+});

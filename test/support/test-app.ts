@@ -1,0 +1,297 @@
+/**
+ * Everything behind HTTP for tests: the real engine on a real store in memory, a clock that stands still, a sender
+ * that answers as told, and the real doors. Requests go through the server in process; start() opens real sockets.
+ *
+ * Whatever the native API answers is checked against the schema that its OpenAPI document shows.
+ */
+import { Value } from "@sinclair/typebox/value";
+import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
+import { createProfiles } from "../../src/domain/strategy.ts";
+import type { ApiDeps, ReloadResult } from "../../src/http/api/deps.ts";
+import type { ApiRoute } from "../../src/http/api/route.ts";
+import { createApiRoutes } from "../../src/http/api/routes.ts";
+import { ERROR_ANSWER } from "../../src/http/api/schemas.ts";
+import { BodyReader } from "../../src/http/body.ts";
+import type { Door, ListenerRole } from "../../src/http/door.ts";
+import { createNativeDoors } from "../../src/http/doors.ts";
+import { createHttpServer, type HttpServer, type ListenerOptions } from "../../src/http/server.ts";
+import { Engine } from "../../src/runtime/engine.ts";
+import type { Log } from "../../src/runtime/log.ts";
+import { SILENT_LOG } from "../../src/runtime/log.ts";
+import { DURATION_BUCKETS_MS } from "../../src/runtime/metrics.ts";
+import { Probe } from "../../src/runtime/probe.ts";
+import type { DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
+import type { SendRequest, SendResult } from "../../src/runtime/sender.ts";
+import type { Store } from "../../src/storage/contract.ts";
+import { newEndpoint, newSource } from "./factory.ts";
+import { FakeClock } from "./fake-clock.ts";
+import { countingBytes, openTestStore } from "./store.ts";
+
+/** Keys of the project "default" by scope, and one of the project "other". */
+export const KEYS = {
+  admin: "key-admin",
+  read: "key-read",
+  ingest: "key-ingest",
+  other: "key-other",
+} as const;
+
+export interface LogLine {
+  readonly level: "warn" | "error";
+  readonly event: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export interface TestAppOptions {
+  readonly sources?: readonly Partial<DeclaredSource>[];
+  readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
+  /** Beside the native ones. */
+  readonly doors?: readonly Door[];
+  readonly listeners?: readonly ListenerOptions[];
+  readonly trustedProxies?: readonly string[];
+  readonly hasEcho?: boolean;
+  /** Stands in for the store's own word on its health. */
+  readonly health?: () => { readonly isHealthy: boolean; readonly reason: string | null };
+}
+
+export interface TestRequest {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array<ArrayBuffer> | ReadableStream;
+  /** Sent as a Bearer token. */
+  readonly key?: string;
+  readonly role?: ListenerRole;
+  readonly peer?: string;
+}
+
+export const READ_TIMEOUT_MS = 10_000;
+export const BODY_BYTES_MAX = 65_536;
+
+export interface TestApp extends AsyncDisposable {
+  readonly clock: FakeClock;
+  readonly store: Store;
+  readonly engine: Engine;
+  readonly probe: Probe;
+  readonly server: HttpServer;
+  readonly routes: readonly ApiRoute[];
+  /** Warnings and errors so far. */
+  readonly logged: readonly LogLine[];
+  /** What the sender was asked to send. */
+  readonly sent: readonly SendRequest[];
+  /** Answers of the sender for the next attempts; after them it answers 200. */
+  readonly sendResults: SendResult[];
+  /** What the next reload finds. */
+  reloadResult: ReloadResult;
+  /** One request in process, as a listener would answer it. */
+  request(path: string, request?: TestRequest): Promise<Response>;
+  /** One request to the native API with the admin key; checks the answer against its documented schema. */
+  api(path: string, request?: TestRequest): Promise<{ status: number; headers: Headers; json: Json }>;
+  /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
+  flush(): Promise<void>;
+  /** Sends a body to a source and returns the shown id of the event. */
+  ingest(source: string, body?: string): Promise<string>;
+}
+
+/** Parsed JSON whose shape the test knows. */
+// biome-ignore lint/suspicious/noExplicitAny: assertions read it, and the schema check has judged it before.
+export type Json = any;
+
+export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
+  const clock = new FakeClock();
+  const store = openTestStore({ clock });
+  const probe = new Probe();
+  const logged: LogLine[] = [];
+  const log = recordingLog(logged);
+  const sent: SendRequest[] = [];
+  const sendResults: SendResult[] = [];
+  const engine = new Engine({
+    store,
+    clock,
+    probe,
+    log,
+    random: { bytes: countingBytes(), unit: () => 0 },
+    sender: {
+      send: async (request) => {
+        sent.push(request);
+        return sendResults.shift() ?? sendResponse(200);
+      },
+      abortAll: () => {},
+    },
+    profiles: createProfiles([NATIVE_PROFILE]),
+    inFlightMax: 64,
+    keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
+    diskBytesMax: 1e9,
+  });
+  await engine.reconcile({
+    projects: ["default", "other"],
+    apiKeys: [
+      declareKey("default", "admin"),
+      declareKey("default", "read"),
+      declareKey("default", "ingest"),
+      { ...declareKey("other", "admin"), hash: sha256(KEYS.other) },
+    ],
+    endpoints: (options.endpoints ?? [{ name: "app" }]).map(declareEndpoint),
+    sources: (options.sources ?? [{ name: "orders", to: ["app"] }]).map(declareSource),
+  });
+  await engine.start();
+  const state: { reloadResult: ReloadResult } = {
+    reloadResult: { ok: true, created: [], updated: [], retired: [], restartFor: [] },
+  };
+  const deps = createDeps({ engine, store, clock, log, options }, () => state.reloadResult);
+  const server = createHttpServer({
+    listeners: options.listeners ?? [],
+    doors: [
+      ...createNativeDoors({
+        ...deps,
+        ingest: engine.ingest,
+        metrics: engine.metrics,
+        durationBucketsMs: DURATION_BUCKETS_MS,
+        bodyBytesMax: BODY_BYTES_MAX,
+        hasEcho: options.hasEcho ?? false,
+      }),
+      ...(options.doors ?? []),
+    ],
+    trustedProxies: options.trustedProxies ?? [],
+    readTimeoutMs: READ_TIMEOUT_MS,
+    clock,
+    log,
+    nextId: engine.nextId,
+  });
+  const routes = createApiRoutes(deps);
+  const request = (path: string, given: TestRequest = {}) =>
+    server.handle(toRequest(path, given), given.role, {
+      peerAddress: () => given.peer ?? "127.0.0.1",
+      holdOpen: () => {},
+    });
+  return {
+    clock,
+    store,
+    engine,
+    probe,
+    server,
+    routes,
+    logged,
+    sent,
+    sendResults,
+    get reloadResult() {
+      return state.reloadResult;
+    },
+    set reloadResult(result) {
+      state.reloadResult = result;
+    },
+    request,
+    async api(path, given = {}) {
+      const response = await request(`/_/api${path}`, { key: KEYS.admin, ...given });
+      const json: unknown = await response.json();
+      checkAnswer(routes, { method: given.method ?? "GET", path, status: response.status }, json);
+      return { status: response.status, headers: response.headers, json };
+    },
+    async ingest(source, body = "{}") {
+      const response = await request(`/in/${source}`, { method: "POST", body });
+      const receipt = (await response.json()) as Json;
+      return receipt.id;
+    },
+    flush: () => store.heartbeat(clock.now()),
+    async [Symbol.asyncDispose]() {
+      await server.stop(0);
+      await engine.stop(0);
+      await store.close();
+    },
+  };
+}
+
+export function sendResponse(status: number, body = "", headers: Record<string, string> = {}): SendResult {
+  return {
+    kind: "response",
+    status,
+    headers: new Headers(headers),
+    body: Buffer.from(body),
+    isBodyTruncated: false,
+    durationMs: 5,
+    address: "192.0.2.7",
+  };
+}
+
+interface Parts {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly clock: FakeClock;
+  readonly log: Log;
+  readonly options: TestAppOptions;
+}
+
+function createDeps({ engine, store, clock, log, options }: Parts, reload: () => ReloadResult) {
+  const { directory, commands, breakers, lanes, slots } = engine;
+  return {
+    clock,
+    log,
+    bodies: new BodyReader({ clock, timeoutMs: READ_TIMEOUT_MS }),
+    directory,
+    commands,
+    breakers,
+    lanes,
+    slots,
+    reads: store,
+    store: {
+      get health() {
+        return options.health?.() ?? store.health;
+      },
+      durability: store.durability,
+      counts: () => store.counts(),
+    },
+    publicUrl: "http://hooks.example",
+    apiUrl: "http://api.example",
+    build: { version: "1.2.3", commit: "abc1234" },
+    startedAt: clock.wallNow(),
+    reload: async () => reload(),
+  } satisfies ApiDeps;
+}
+
+function toRequest(path: string, { method = "GET", headers = {}, body, key }: TestRequest): Request {
+  return new Request(path.startsWith("/") ? `http://localhost${path}` : path, {
+    method,
+    headers: { ...headers, ...(key === undefined ? {} : { authorization: `Bearer ${key}` }) },
+    ...(body === undefined ? {} : { body }),
+  });
+}
+
+/** Throws when an answer of the native API is not what its document says. */
+function checkAnswer(
+  routes: readonly ApiRoute[],
+  { method, path, status }: { method: string; path: string; status: number },
+  json: unknown,
+): void {
+  const [pathname = ""] = path.split("?");
+  const route = routes.find((candidate) => {
+    const pattern = new RegExp(`^${candidate.path.replace(":id", "[^/]+")}$`);
+    return candidate.method === method && pattern.test(pathname);
+  });
+  const schema = status === 200 && route ? route.answer : ERROR_ANSWER;
+  const fault = Value.Errors(schema, json).First();
+  if (fault) throw new Error(`${method} ${path} answered ${status}: ${fault.path} ${fault.message}`);
+}
+
+function declareKey(project: string, scope: "admin" | "read" | "ingest") {
+  return { project, scope, label: null, hash: sha256(KEYS[scope]) };
+}
+
+function declareEndpoint(change: Partial<DeclaredEndpoint>): DeclaredEndpoint {
+  const { id: _id, door: _door, ...definition } = newEndpoint();
+  return { ...definition, ...change };
+}
+
+function declareSource(change: Partial<DeclaredSource>): DeclaredSource {
+  const { id: _id, door: _door, ...definition } = newSource();
+  return { ...definition, ...change };
+}
+
+function sha256(text: string): string {
+  return new Bun.CryptoHasher("sha256").update(text).digest("hex");
+}
+
+function recordingLog(lines: LogLine[]): Log {
+  return {
+    ...SILENT_LOG,
+    warn: (event, fields = {}) => void lines.push({ level: "warn", event, fields }),
+    error: (event, fields = {}) => void lines.push({ level: "error", event, fields }),
+  };
+}
