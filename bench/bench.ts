@@ -1,6 +1,7 @@
 /** What every measurement is given: where it may write, what it measures, and how long it may take. */
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
+import { isTimeUp } from "./children.ts";
 import { Generator } from "./generator.ts";
 import type { Options } from "./options.ts";
 import { findProduct, type ProductProgram } from "./product.ts";
@@ -9,40 +10,39 @@ export interface Durations {
   readonly rounds: number;
   /** Whole seconds: wrk knows no others. */
   readonly warmSeconds: number;
-  readonly loadSeconds: number;
+  readonly sliceSeconds: number;
   readonly pacedSeconds: number;
-  /** Rounds with a backlog, each with few and with many pending. */
-  readonly backlogRounds: number;
   readonly fewPending: number;
   readonly manyPending: number;
   readonly idleRequests: number;
   readonly emptyStarts: number;
+  readonly backlogStarts: number;
   readonly timers: number;
 }
 
-export const FULL: Durations = {
-  rounds: 3,
-  warmSeconds: 1,
-  loadSeconds: 4,
-  pacedSeconds: 6,
-  backlogRounds: 3,
+const FULL: Durations = {
+  rounds: 8,
+  warmSeconds: 2,
+  sliceSeconds: 2,
+  pacedSeconds: 8,
   fewPending: 1_000,
   manyPending: 1_000_000,
   idleRequests: 250,
-  emptyStarts: 5,
+  emptyStarts: 7,
+  backlogStarts: 3,
   timers: 1_000,
 };
 
-export const QUICK: Durations = {
-  rounds: 1,
+const QUICK: Durations = {
+  rounds: 2,
   warmSeconds: 1,
-  loadSeconds: 2,
+  sliceSeconds: 1,
   pacedSeconds: 2,
-  backlogRounds: 1,
   fewPending: 1_000,
   manyPending: 100_000,
   idleRequests: 100,
   emptyStarts: 3,
+  backlogStarts: 1,
   timers: 500,
 };
 
@@ -59,7 +59,8 @@ export class Bench {
 
   constructor(folder: string, options: Options) {
     this.#folder = folder;
-    this.durations = options.isQuick ? QUICK : FULL;
+    const durations = options.isQuick ? QUICK : FULL;
+    this.durations = { ...durations, rounds: options.rounds ?? durations.rounds };
     this.generator = new Generator({ folder, isBuiltIn: options.isBuiltIn });
     this.program = findProduct(options.product);
     this.rival = options.rival ?? null;
@@ -75,6 +76,11 @@ export class Bench {
     } finally {
       rmSync(folder, { recursive: true, force: true });
     }
+  }
+
+  /** Throws when the time is up; for work that no child does. */
+  checkTime(): void {
+    if (isTimeUp()) throw new Error("the time is up");
   }
 
   progress(text: string): void {

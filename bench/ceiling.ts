@@ -1,11 +1,13 @@
 /**
- * The ceiling: what is left of the product when everything but the promise is taken away. An HMAC is checked, a key
- * is remembered, the request is committed with fsync together with whatever else arrived in the same turn, and only
- * then answered. With MODE=path (the default) it is also forwarded, signed, and the outcome committed; MODE=ingest
- * leaves that out. No configuration, no limits, no retries, no lanes: nobody could run it. It has the product's page
- * size and checkpoint interval, so that the comparison is about the program and not about the file.
+ * The ceiling: what is left of the product when everything but the promise is taken away. An HMAC is checked,
+ * a key is remembered, the request is committed with fsync together with whatever else arrived in the same
+ * turn, and only then answered. With MODE=path (the default) it is also forwarded, signed, and the outcome
+ * committed; MODE=ingest leaves that out. No configuration, no limits, no retries, no lanes: nobody could run
+ * it. It has the product's page size and checkpoint interval, so that the comparison is about the program and
+ * not about the file.
  *
- * Environment: PORT, DB, MODE, and for the whole path SINK. GET /stat tells what was delivered and what waits.
+ * Environment: PORT, DB, MODE, and for the whole path SINK. GET /stat tells what was delivered and what
+ * waits.
  */
 import { Database } from "bun:sqlite";
 import { SECRET } from "./workload.ts";
@@ -19,7 +21,8 @@ interface Arrival {
   readonly key: string;
   readonly headers: string;
   readonly body: Uint8Array;
-  readonly acknowledge: (isNew: boolean) => void;
+  readonly acknowledge: () => void;
+  isNew: boolean;
 }
 
 interface Outcome {
@@ -65,14 +68,12 @@ function commitAll(): void {
   arrivals = [];
   outcomes = [];
   const now = Date.now();
-  const fresh: boolean[] = [];
   begin.run();
-  for (const { seq, key, headers, body } of taken) {
-    const isNew = remember.run(key, seq).changes > 0;
-    fresh.push(isNew);
-    if (!isNew) continue;
-    keep.run(seq, now, headers, body);
-    if (isForwarding) expect.run(seq);
+  for (const one of taken) {
+    one.isNew = remember.run(one.key, one.seq).changes > 0;
+    if (!one.isNew) continue;
+    keep.run(one.seq, now, one.headers, one.body);
+    if (isForwarding) expect.run(one.seq);
   }
   for (const { seq, status, durationMs } of ended) {
     forget.run(seq);
@@ -80,10 +81,9 @@ function commitAll(): void {
   }
   commit.run();
   delivered += ended.length;
-  for (const [index, arrival] of taken.entries()) {
-    const isNew = fresh[index] === true;
-    arrival.acknowledge(isNew);
-    if (isForwarding && isNew) line.push(arrival);
+  for (const one of taken) {
+    one.acknowledge();
+    if (isForwarding && one.isNew) line.push(one);
   }
   forwardNext();
 }
@@ -129,17 +129,27 @@ async function forward({ seq, body }: Arrival): Promise<void> {
   forwardNext();
 }
 
+const ACCEPTED = { status: 202, headers: { "content-type": "application/json" } };
+
 async function receive(request: Request): Promise<Response> {
   const body = new Uint8Array(await request.arrayBuffer());
   const expected = new Bun.CryptoHasher("sha256", SECRET).update(body).digest("hex");
   const { headers } = request;
   if (headers.get("x-signature") !== expected) return new Response("bad signature", { status: 401 });
   const seq = ++lastSeq;
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  const key = headers.get("idempotency-key") ?? String(seq);
-  arrivals.push({ seq, key, headers: JSON.stringify(headers), body, acknowledge: resolve });
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const arrival: Arrival = {
+    seq,
+    key: headers.get("idempotency-key") ?? String(seq),
+    headers: JSON.stringify(headers),
+    body,
+    acknowledge: resolve,
+    isNew: true,
+  };
+  arrivals.push(arrival);
   commitSoon();
-  return Response.json({ id: seq, duplicate: !(await promise) }, { status: 202 });
+  await promise;
+  return new Response(`{"id":${seq},"duplicate":${!arrival.isNew}}`, ACCEPTED);
 }
 
 Bun.serve({

@@ -1,6 +1,6 @@
 /**
- * Every program that the measurements start. All are children of this process, known by their ids, and end with it:
- * at its exit, on SIGINT and SIGTERM, and when the time is up.
+ * Every program that the measurements start. All are children of this process, known by their ids, and end
+ * with it: at its exit, on SIGINT and SIGTERM, and when the time is up.
  */
 import { HttpConnection, requestBytes } from "./http-connection.ts";
 
@@ -16,22 +16,31 @@ export interface Child {
 interface SpawnOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly isOutputKept?: boolean;
+  /** Where stderr goes; without it, to ours. */
+  readonly errorFile?: string;
 }
 
 const POLL_MS = 1;
 const running = new Map<number, Bun.Subprocess>();
+let isOver = false;
+let spentMs = 0;
 
 /** Starts a program with a nearly empty environment: no proxies, nothing that changes how Bun behaves. */
 export function startChild(command: readonly string[], options: SpawnOptions = {}): Child {
+  if (isOver) throw new Error("the time is up");
   const { PATH = "", HOME = "", TMPDIR } = process.env;
   const child = Bun.spawn([...command], {
     env: { PATH, HOME, ...(TMPDIR === undefined ? {} : { TMPDIR }), ...options.env },
     stdin: "ignore",
     stdout: options.isOutputKept ? "pipe" : "ignore",
-    stderr: "inherit",
+    stderr: options.errorFile === undefined ? "inherit" : Bun.file(options.errorFile),
   });
   running.set(child.pid, child);
-  void child.exited.then(() => running.delete(child.pid));
+  void child.exited.then(() => {
+    running.delete(child.pid);
+    // In microseconds, and a bigint.
+    spentMs += Number(child.resourceUsage()?.cpuTime.total ?? 0) / 1_000;
+  });
   return {
     pid: child.pid,
     exited: child.exited,
@@ -45,8 +54,19 @@ export function startChild(command: readonly string[], options: SpawnOptions = {
   };
 }
 
-/** Ends every child at once. */
-export function killChildren(): void {
+/** Returns the processor time of this process and of all children that have ended. */
+export function spentProcessorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return spentMs + (user + system) / 1_000;
+}
+
+export function isTimeUp(): boolean {
+  return isOver;
+}
+
+/** Ends every child at once and lets no other begin: whatever is being measured fails now. */
+export function endMeasuring(): void {
+  isOver = true;
   for (const child of running.values()) child.kill("SIGKILL");
 }
 

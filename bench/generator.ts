@@ -1,4 +1,6 @@
-/** Puts load on a URL from another process: wrk when it is installed, else the built-in generator (load.ts). */
+/**
+ * Puts load on a URL from another process: wrk when it is installed, else the built-in generator (load.ts).
+ */
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { startChild } from "./children.ts";
@@ -24,7 +26,7 @@ export interface Load {
   readonly connections: number;
 }
 
-const LOAD_PROGRAM = join(import.meta.dir, "load.ts");
+const LOAD_PROGRAM = Bun.fileURLToPath(import.meta.resolve("./load.ts"));
 const WRK_SCRIPT = join(import.meta.dir, "load.lua");
 /** One thread of wrk fills far more than one core of any server measured here. */
 const WRK_THREADS = 1;
@@ -59,7 +61,9 @@ export class Generator {
     return run(command, seconds);
   }
 
-  /** Open loop at a fixed rate, always with the built-in generator; `connections` bounds what is under way. */
+  /**
+   * Open loop at a fixed rate, always with the built-in generator; `connections` bounds what is under way.
+   */
   paced({ url, seconds, connections }: Load, ratePerSecond: number): Promise<LoadReport> {
     const plan = [url, this.#nextPrefix(), seconds, connections, ratePerSecond].map(String);
     return run([process.execPath, LOAD_PROGRAM, ...plan], seconds);

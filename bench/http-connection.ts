@@ -1,7 +1,7 @@
 /**
- * One HTTP/1.1 connection with one request under way at a time, on a bare socket: cheap enough to generate load with,
- * and deaf to proxy variables, which capture even requests to 127.0.0.1 when `fetch` is used. It knows only answers
- * with a Content-Length, which is what all programs measured here send.
+ * One HTTP/1.1 connection with one request under way at a time, on a bare socket: cheap enough to generate
+ * load with, and deaf to proxy variables, which capture even requests to 127.0.0.1 when `fetch` is used. It
+ * knows only answers with a Content-Length, which is what all programs measured here send.
  */
 import type { Socket } from "bun";
 
@@ -38,7 +38,9 @@ export class HttpConnection {
     return connection;
   }
 
-  /** Sends the bytes of one whole request and resolves with its answer; rejects when the connection breaks. */
+  /**
+   * Sends the bytes of one whole request and resolves with its answer; rejects when the connection breaks.
+   */
   send(request: Buffer): Promise<Answer> {
     if (this.#waiting !== null) throw new Error("a connection carries one request at a time");
     if (this.#socket === null) return Promise.reject(new Error("the connection is closed"));

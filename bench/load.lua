@@ -11,7 +11,8 @@ function init(args)
   local file = assert(io.open(args[3], "rb"))
   local body = file:read("*a")
   file:close()
-  prefix, count = args[2] .. "-" .. number .. "-", 0
+  -- Ten digits from the start, so that later keys sort after earlier ones, as those of most senders do.
+  prefix, count = args[2] .. "-" .. number .. "-", 1000000000
   head = "POST " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port ..
     "\r\nContent-Type: application/json\r\nX-Signature: " .. args[1] ..
     "\r\nContent-Length: " .. #body .. "\r\nIdempotency-Key: "

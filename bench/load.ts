@@ -1,11 +1,12 @@
 /**
- * The built-in load generator, a process of its own: `bun bench/load.ts <url> <key prefix> <seconds> <connections>
- * [requests per second]`. It prints one REPORT line.
+ * The built-in load generator, a process of its own: `bun bench/load.ts <url> <key prefix> <seconds>
+ * <connections> [requests per second]`. It prints one REPORT line.
  *
- * Without a rate it is a closed loop: each connection sends its next request when the last one is answered. With a
- * rate it is an open one: requests fall due in ticks of TICK_MS whether or not earlier ones are answered, and each is
- * timed from the moment it fell due, so a stall of the server counts for every request that it kept waiting (no
- * coordinated omission). Requests under way are bounded by the number of connections; those beyond it wait, timed.
+ * Without a rate it is a closed loop: each connection sends its next request when the last one is answered.
+ * With a rate it is an open one: requests fall due in ticks of TICK_MS whether or not earlier ones are
+ * answered, and each is timed from the moment it fell due, so a stall of the server counts for every request
+ * that it kept waiting (no coordinated omission). Requests under way are bounded by the number of
+ * connections; those beyond it wait, timed.
  */
 import { HttpConnection, requestBytes } from "./http-connection.ts";
 import { spreadOf } from "./statistics.ts";
@@ -15,6 +16,8 @@ const TICK_MS = 1;
 /** Answers still missing this long after the last request are given up and counted as broken. */
 const LAST_ANSWERS_MS = 5_000;
 const ACCEPTED = 2;
+/** Ten digits from the start, so that later keys sort after earlier ones, as those of most senders do. */
+const FIRST_KEY = 1_000_000_000;
 
 interface Plan {
   readonly url: URL;
@@ -31,10 +34,10 @@ class Tally {
   broken = 0;
   readonly #head: string;
   readonly #tail: string;
-  #keyCount = 0;
+  #keyCount = FIRST_KEY;
 
   constructor({ url, keyPrefix }: Plan) {
-    // The request is the same but for its key, so it is put together once, around a key that it cannot contain.
+    // Only the key changes, so the rest is put together once, around a key that it cannot contain.
     const headers = { ...FIXED_HEADERS, [KEY_HEADER]: "\0" };
     const [head = "", tail = ""] = requestBytes("POST", url, { headers, body: BODY }).toString().split("\0");
     this.#head = head + keyPrefix;
@@ -66,7 +69,9 @@ async function runClosed(plan: Plan, connections: readonly HttpConnection[], tal
   await Promise.all(connections.map(loop));
 }
 
-/** Returns how late requests left, compared with when they fell due: the generator's own share of the latency. */
+/**
+ * Returns how late requests left, compared with when they fell due: the generator's own share of the latency.
+ */
 async function runPaced(plan: Plan, connections: readonly HttpConnection[], tally: Tally): Promise<number[]> {
   const perTick = ((plan.ratePerSecond ?? 0) * TICK_MS) / 1_000;
   const free = [...connections];

@@ -10,12 +10,12 @@ const FSYNC_COUNT = 50;
 const FSYNC_BYTES = 4_096;
 /** The numbers by which statfs(2) calls the usual file systems. */
 const FILE_SYSTEMS: Readonly<Record<number, string>> = {
-  0x0102_1994: "tmpfs",
-  0xef53: "ext4",
-  0x5846_5342: "xfs",
-  0x9123_683e: "btrfs",
-  0x794c_7630: "overlayfs",
-  0x2fc1_2fc1: "zfs",
+  16914836: "tmpfs",
+  61267: "ext4",
+  1481003842: "xfs",
+  2435016766: "btrfs",
+  2035054128: "overlayfs",
+  801189825: "zfs",
 };
 
 export interface Machine {
@@ -45,6 +45,22 @@ export function describeMachine(folder: string): Machine {
     fileSystem: FILE_SYSTEMS[number] ?? `type 0x${number.toString(16)}`,
     fsyncMs: measureFsync(folder),
   };
+}
+
+export interface ProcessorTimes {
+  readonly busyMs: number;
+  readonly totalMs: number;
+}
+
+/** Returns what all processors together have done since the machine started. */
+export function processorTimes(): ProcessorTimes {
+  let busyMs = 0;
+  let idleMs = 0;
+  for (const { times } of cpus()) {
+    busyMs += times.user + times.nice + times.sys + times.irq;
+    idleMs += times.idle;
+  }
+  return { busyMs, totalMs: busyMs + idleMs };
 }
 
 /** Returns the median of appending 4 KiB and syncing: what a commit costs at least. */

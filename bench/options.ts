@@ -11,6 +11,7 @@ export interface Options {
   readonly isBuiltIn: boolean;
   readonly only: ReadonlySet<Part>;
   readonly limitSeconds: number;
+  readonly rounds: number | undefined;
   readonly dir: string | undefined;
   readonly product: string | undefined;
   readonly rival: string | undefined;
@@ -35,6 +36,7 @@ interface Parsed {
   readonly builtIn?: true;
   readonly only?: ReadonlySet<Part>;
   readonly limit?: number;
+  readonly rounds?: number;
   readonly dir?: string;
   readonly product?: string;
   readonly rival?: string;
@@ -47,7 +49,12 @@ export function readOptions(argv: readonly string[]): Options {
     .option("--quick", "short rounds and 100,000 pending: at most a minute, rougher numbers")
     .option("--json", "print the table as JSON")
     .option("--only <parts>", "measure only these, such as a,b,e", readParts)
-    .option("--limit <seconds>", "give up what is not measured by then", readSeconds)
+    .option("--limit <seconds>", "give up what is not measured by then", readCount)
+    .option(
+      "--rounds <count>",
+      "take so many turns; more for a noisy machine, with a longer --limit",
+      readCount,
+    )
     .option("--dir <folder>", "where the stores of the run are made; must be on the disk to measure")
     .option("--product <file>", "the executable, or a src/main.ts; default dist/postern, else src/main.ts")
     .option("--rival <file>", "another ceiling program (PORT, DB, SINK, MODE; /stat) beside ours")
@@ -65,6 +72,7 @@ export function readOptions(argv: readonly string[]): Options {
     isBuiltIn: parsed.builtIn === true,
     only: parsed.only ?? new Set(PARTS),
     limitSeconds: parsed.limit ?? usual,
+    rounds: parsed.rounds,
     dir: parsed.dir,
     product: parsed.product,
     rival,
@@ -74,12 +82,14 @@ export function readOptions(argv: readonly string[]): Options {
 function readParts(given: string): ReadonlySet<Part> {
   const letters = given.split(",").map((letter) => letter.trim());
   const parts = PARTS.filter((part) => letters.includes(part));
-  if (parts.length !== letters.length) throw new InvalidArgumentError(`expected letters of ${PARTS.join(",")}`);
+  if (parts.length !== letters.length)
+    throw new InvalidArgumentError(`expected letters of ${PARTS.join(",")}`);
   return new Set(parts);
 }
 
-function readSeconds(given: string): number {
-  const seconds = Number(given);
-  if (!Number.isFinite(seconds) || seconds <= 0) throw new InvalidArgumentError("expected seconds, such as 120");
-  return seconds;
+function readCount(given: string): number {
+  const count = Number(given);
+  if (!Number.isInteger(count) || count <= 0)
+    throw new InvalidArgumentError("expected a whole number above 0");
+  return count;
 }

@@ -1,5 +1,7 @@
-/** Postern as it is measured: the executable (or the sources) with a config file of its own, log to /dev/null. */
-import { existsSync, readdirSync, statSync, writeFileSync } from "node:fs";
+/**
+ * Postern as it is measured: the executable (or the sources) with a config file of its own, log to /dev/null.
+ */
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { freePort, startChild, waitUntilUp } from "./children.ts";
 import { get } from "./http-connection.ts";
@@ -49,7 +51,10 @@ export function findProduct(given: string | undefined): ProductProgram {
   const builtAt = statSync(BINARY).mtimeMs;
   const files = readdirSync(join(ROOT, "src"), { recursive: true, encoding: "utf8" });
   const isStale = files.some((file) => statSync(join(ROOT, "src", file)).mtimeMs > builtAt);
-  return { command: [BINARY], name: isStale ? "dist/postern (OLDER THAN src: npm run build)" : "dist/postern" };
+  return {
+    command: [BINARY],
+    name: isStale ? "dist/postern (OLDER THAN src: npm run build)" : "dist/postern",
+  };
 }
 
 /** Starts the product on the store in `folder`, which is made when absent. */
@@ -58,9 +63,15 @@ export async function startProduct(program: ProductProgram, options: ProductOpti
   const base = `http://127.0.0.1:${port}`;
   const file = join(options.folder, "config.toml");
   writeFileSync(file, configText({ port, sinkUrl: options.sinkUrl }));
+  const errorFile = join(options.folder, "stderr.txt");
   const startMs = performance.now();
-  const child = startChild([...program.command, "serve", "--config", file]);
-  await waitUntilUp(child, `${base}/readyz`, START_LIMIT_MS);
+  const child = startChild([...program.command, "serve", "--config", file], { errorFile });
+  try {
+    await waitUntilUp(child, `${base}/readyz`, START_LIMIT_MS);
+  } catch (cause) {
+    await child.stop(0);
+    throw new Error(`Postern did not start: ${readFileSync(errorFile, "utf8").trim()}`, { cause });
+  }
   const readyMs = performance.now() - startMs;
   const { mode } = options;
   const scrape = () => readMetrics(base);

@@ -1,4 +1,7 @@
-/** The receiver: answers every request with 200 and counts. A process of its own; PORT comes in the environment. */
+/**
+ * The receiver: answers every request with 200 and counts. A process of its own; PORT comes in the
+ * environment.
+ */
 let received = 0;
 
 Bun.serve({

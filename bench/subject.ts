@@ -1,4 +1,7 @@
-/** What is put under load: the product or a program beside it, started, with a way to ask what it has delivered. */
+/**
+ * What is put under load: the product or a program beside it, started, with a way to ask what it has
+ * delivered.
+ */
 import { join } from "node:path";
 import { type Child, freePort, startChild, waitUntilUp } from "./children.ts";
 import { get } from "./http-connection.ts";
@@ -22,17 +25,17 @@ export interface Subject {
 
 export type Mode = "ingest" | "path";
 
-export const CEILING_PROGRAM = join(import.meta.dir, "ceiling.ts");
-const SINK_PROGRAM = join(import.meta.dir, "sink.ts");
+export const CEILING_PROGRAM = Bun.fileURLToPath(import.meta.resolve("./ceiling.ts"));
+const SINK_PROGRAM = Bun.fileURLToPath(import.meta.resolve("./sink.ts"));
 const START_LIMIT_MS = 10_000;
 
 /** Starts a ceiling: any program that takes PORT, DB, MODE and SINK and answers /healthz and /stat. */
 export async function startCeiling(
   program: string,
-  options: { readonly mode: Mode; readonly folder: string; readonly sinkUrl: string },
+  options: { readonly mode: Mode; readonly folder: string; readonly sinkUrl: string; readonly name: string },
 ): Promise<Subject> {
   const { child, base } = await startProgram(program, {
-    DB: join(options.folder, "ceiling.db"),
+    DB: join(options.folder, `${options.name}.db`),
     MODE: options.mode,
     SINK: options.sinkUrl,
   });

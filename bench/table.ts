@@ -10,8 +10,15 @@ export interface Row {
   /** What the number stands beside; null when there is nothing to compare with. */
   readonly beside: number | null;
   readonly value: number | null;
-  readonly ratio: number | null;
+  readonly ratio: Ratio | null;
   readonly aim: Aim | null;
+}
+
+/** Over the rounds: what the table goes by, and between which values the rounds were. */
+export interface Ratio {
+  readonly median: number;
+  readonly least: number;
+  readonly most: number;
 }
 
 export interface Aim {
@@ -38,11 +45,19 @@ export function plainRow(
 
 /** A row for what could not be measured. */
 export function missingRow(part: string, reason: string): Row {
-  return { part, what: `not measured: ${reason}`, unit: "count", beside: null, value: null, ratio: null, aim: null };
+  return {
+    part,
+    what: `not measured: ${reason}`,
+    unit: "count",
+    beside: null,
+    value: null,
+    ratio: null,
+    aim: null,
+  };
 }
 
-const HEADERS = ["", "what", "ceiling", "Postern", "ratio", "aim"] as const;
-const IS_NUMBER = [false, false, true, true, true, false];
+const HEADERS = ["", "what", "ceiling", "Postern", "ratio", "in rounds", "aim"] as const;
+const IS_NUMBER = [false, false, true, true, true, true, false];
 
 export function renderTable(rows: readonly Row[]): string {
   const cells = rows.map(({ part, what, unit, beside, value, ratio, aim }) => [
@@ -50,13 +65,17 @@ export function renderTable(rows: readonly Row[]): string {
     what + UNIT_TEXT[unit],
     show(beside, unit),
     show(value, unit),
-    ratio === null ? "" : ratio.toFixed(2),
+    ratio === null ? "" : ratio.median.toFixed(2),
+    ratio === null ? "" : `${ratio.least.toFixed(2)}-${ratio.most.toFixed(2)}`,
     aim === null ? "" : `${aim.text}: ${aim.isMet ? "met" : "MISSED"}`,
   ]);
   const all = [[...HEADERS], ...cells];
   const widths = HEADERS.map((_, column) => Math.max(...all.map((line) => line[column]?.length ?? 0)));
   const lines = all.map((line) =>
-    line.map((cell, column) => pad(cell, widths[column] ?? 0, IS_NUMBER[column] === true)).join("  ").trimEnd(),
+    line
+      .map((cell, column) => pad(cell, widths[column] ?? 0, IS_NUMBER[column] === true))
+      .join("  ")
+      .trimEnd(),
   );
   const rule = "-".repeat(widths.reduce((sum, width) => sum + width + 2, -2));
   return [lines[0], rule, ...lines.slice(1)].join("\n");

@@ -1,4 +1,6 @@
-/** What every load generator sends to every program measured: one signed body of 1 KiB, a new key each time. */
+/**
+ * What every load generator sends to every program measured: one signed body of 1 KiB, a new key each time.
+ */
 
 export const SECRET = "secret";
 const BODY_BYTES = 1_024;

@@ -11,13 +11,16 @@ import { toDeclarations } from "./declarations.ts";
 import { AppError } from "./domain/errors.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { createProfiles } from "./domain/strategy.ts";
-import { createDoors } from "./doors.ts";
 import type { ReloadResult } from "./http/api/deps.ts";
+import { BodyReader } from "./http/body.ts";
+import type { Door } from "./http/door.ts";
+import { createNativeDoors } from "./http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { createEgress } from "./runtime/egress.ts";
 import { Engine } from "./runtime/engine.ts";
 import type { Log } from "./runtime/log.ts";
+import { DURATION_BUCKETS_MS } from "./runtime/metrics.ts";
 import { Probe } from "./runtime/probe.ts";
 import type { Random } from "./runtime/random.ts";
 import { createSender } from "./runtime/sender.ts";
@@ -78,15 +81,7 @@ class PosternApp implements App {
     await engine.reconcile(toDeclarations(config));
     const server = createHttpServer({
       listeners: listenersOf(config),
-      doors: createDoors({
-        config,
-        store,
-        engine,
-        clock,
-        log,
-        version,
-        reload: () => this.reload(),
-      }),
+      doors: this.#doors(store, engine),
       trustedProxies: config.server.trustedProxies,
       readTimeoutMs: config.server.readTimeoutMs,
       clock,
@@ -133,6 +128,33 @@ class PosternApp implements App {
     this.#engine?.dispatcher.abort();
   }
 
+  #doors(store: Store, engine: Engine): Door[] {
+    const { clock, log, version } = this.#options;
+    const { server, dev } = this.#config;
+    return createNativeDoors({
+      clock,
+      log,
+      bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),
+      directory: engine.directory,
+      commands: engine.commands,
+      breakers: engine.breakers,
+      lanes: engine.lanes,
+      slots: engine.slots,
+      metrics: engine.metrics,
+      durationBucketsMs: DURATION_BUCKETS_MS,
+      ingest: engine.ingest,
+      reads: store,
+      store,
+      publicUrl: server.publicUrl,
+      apiUrl: server.apiUrl,
+      bodyBytesMax: server.maxBodyBytes,
+      hasEcho: dev.echo,
+      build: version,
+      startedAt: clock.wallNow(),
+      reload: () => this.reload(),
+    });
+  }
+
   #openStore(probe: Probe): Store {
     const { clock, random, log, version } = this.#options;
     const { path, durability, masterKey } = this.#config.store;
@@ -170,7 +192,11 @@ class PosternApp implements App {
     const { retention } = settings;
     return new Engine({
       store,
-      sender: createSender({ clock, egress: createEgress({ allowPrivate: egress.allowPrivate, clock }) }),
+      sender: createSender({
+        clock,
+        egress: createEgress({ allowPrivate: egress.allowPrivate, clock }),
+        proxy: egress.proxy,
+      }),
       clock,
       random,
       log,

@@ -1,7 +1,7 @@
 /** From the config file's words to the engine's: what app.ts hands to the reconciler. Pure. */
 import type { Config, EndpointConfig, RetryConfig, SourceConfig } from "./config/config.ts";
-import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
+import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
 import type { Declarations, DeclaredEndpoint, DeclaredSource } from "./runtime/reconcile.ts";
 
 export function toDeclarations(config: Config): Declarations {

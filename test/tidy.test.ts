@@ -5,7 +5,7 @@
  */
 import { describe, expect, test } from "bun:test";
 import { dirname, join, normalize } from "node:path";
-import { type Finding, loadSourceFiles, type SourceFile } from "./support/source-files.ts";
+import { type Finding, loadSourceFiles, parseFile, type SourceFile } from "./support/source-files.ts";
 
 const ROOT = join(import.meta.dir, "..");
 const FILES = loadSourceFiles(ROOT, ["src", "test", "bench", "scripts"]);
@@ -381,6 +381,39 @@ describe("Tests", () => {
 });
 
 describe("This test", () => {
+  const caught: [string, string, (file: SourceFile) => Finding[]][] = [
+    ["src/domain/a.ts", 'import type { Log } from "../runtime/log.ts";', checkArrows],
+    ["src/domain/a.ts", 'import { readFileSync } from "node:fs";', checkArrows],
+    ["src/http/a.ts", 'import { createLog } from "../runtime/log.ts";', checkArrows],
+    ["src/http/a.ts", 'export * from "../storage/store.ts";', checkArrows],
+    ["src/runtime/a.ts", 'import { Database } from "bun:sqlite";', checkArrows],
+    ["src/dialects/a/a.ts", 'import { b } from "../b/b.ts";', checkArrows],
+    ["src/cli/check.ts", 'const app = import("../app.ts");', checkArrows],
+    ["src/runtime/a.ts", 'import { a } from "./b";', checkImportSpelling],
+    ["src/runtime/a.ts", "const now = Date.now();", checkPowers],
+    ["src/runtime/a.ts", "const now = new Date();", checkPowers],
+    ["src/runtime/a.ts", "setTimeout(work, 10);", checkPowers],
+    ["src/http/a.ts", 'const answer = await fetch("http://localhost/");', checkPowers],
+    ["src/http/a.ts", 'const { HOME } = process.env; console.log("x");', checkPowers],
+    ["src/storage/a.ts", 'import { randomBytes } from "node:crypto";', checkPowers],
+    ["src/runtime/a.ts", "enum State { on }", checkSyntax],
+    ["src/runtime/a.ts", "export default 1;", checkSyntax],
+    ["src/runtime/a.ts", "export class SendManager {}", checkNames],
+    ["src/runtime/string-utils.ts", "", checkNames],
+    ["src/runtime/a.ts", "// TODO: later", checkComments],
+    ["src/runtime/a.ts", "// const old = 1;", checkComments],
+    ["src/runtime/a.ts", "function f(a, b, c, d, e) {}", checkFunctions],
+    ["src/runtime/a.ts", `const f = () => {${"\n".repeat(FUNCTION_LINES_MAX)}};`, checkFunctions],
+    ["src/runtime/a.ts", "\n".repeat(FILE_LINES_MAX + 1), checkLines],
+    ["src/runtime/a.ts", `// ${"x".repeat(LINE_CHARS_MAX)}`, checkLines],
+    ["test/a.test.ts", 'test.only("x", () => {});', checkLeftovers],
+    ["test/a.test.ts", "await Bun.sleep(10);", checkSleeps],
+  ];
+
+  test.each(caught)("finds fault with %s: %s", (path, text, check) => {
+    expect(check(parseFile(path, text))).not.toEqual([]);
+  });
+
   test("sees the whole program", () => {
     expect(SOURCES.length).toBeGreaterThan(50);
     expect(FILES.map(({ path }) => path)).toContain("src/main.ts");

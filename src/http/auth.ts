@@ -1,4 +1,6 @@
-/** From a request's key to what it may do. Keys are known by their SHA-256 only, so a request costs one hash. */
+/**
+ * From a request's key to what it may do. Keys are known by their SHA-256 only, so a request costs one hash.
+ */
 import type { KeyScope } from "../domain/access.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
@@ -15,7 +17,9 @@ export type KeyDirectory = Pick<Directory, "keyByHash" | "hasProject">;
 /** RFC 6750 section 2.1; the scheme's name is case-insensitive (RFC 9110 section 11.1). */
 const BEARER = /^Bearer +(\S+) *$/i;
 
-/** Returns whose key the request carries. Throws unauthorized without one, and for an unknown or retired one. */
+/**
+ * Returns whose key the request carries. Throws unauthorized without one, and for an unknown or retired one.
+ */
 export function authenticate(headers: Headers, directory: KeyDirectory): Principal {
   const sent = BEARER.exec(headers.get("authorization") ?? "")?.[1] ?? headers.get("x-api-key");
   if (!sent) {

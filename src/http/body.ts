@@ -1,7 +1,8 @@
 /**
- * Reads request bodies within two bounds: so many bytes, and so much time for all of them together. A client that
- * drips its body must not hold memory for as long as it likes, and Bun's own idle timeout starts anew with other
- * things on the connection. One timer serves all reads: they all get the same time, so the oldest expires first.
+ * Reads request bodies within two bounds: so many bytes, and so much time for all of them together. A client
+ * that drips its body must not hold memory for as long as it likes, and Bun's own idle timeout would cut the
+ * connection without an answer. One timer serves all reads: they all get the same time, so the oldest expires
+ * first.
  */
 import type { Clock, Timer } from "../runtime/clock.ts";
 

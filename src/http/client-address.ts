@@ -1,7 +1,7 @@
 /**
- * Who really sent a request. Forwarded (RFC 7239) and X-Forwarded-For are written by proxies, each appending the
- * address it saw, so only the entries that a trusted proxy wrote can be believed: reading starts at the socket and
- * walks from the right for as long as the address reached is a trusted proxy's.
+ * Who really sent a request. Forwarded (RFC 7239) and X-Forwarded-For are written by proxies, each appending
+ * the address it saw, so only the entries that a trusted proxy wrote can be believed: reading starts at the
+ * socket and walks from the right for as long as the address reached is a trusted proxy's.
  */
 import ipaddr from "ipaddr.js";
 
@@ -33,8 +33,8 @@ export function createClientAddress(trustedProxies: readonly string[]): ClientAd
     const found: string[] = [];
     if (listed !== null) found.push(walk(peerAddress, listed.split(","), isTrusted));
     if (forwarded !== null) found.push(walk(peerAddress, forwardedFor(forwarded), isTrusted));
-    // A proxy writes one of the two and passes the other on as the client wrote it. When they disagree nobody can
-    // tell which is which, and the proxy is the last one that is certain.
+    // A proxy writes one of the two and passes the other on as the client wrote it. When they disagree nobody
+    // can tell which is which, and the proxy is the last one that is certain.
     return found.every((address) => address === found[0]) ? (found[0] as string) : peerAddress;
   };
 }

@@ -1,13 +1,13 @@
 /**
- * A door is one product's share of the paths: what it claims on which kind of listener, and how it answers. Doors know
- * nothing of each other; the server asks the router whose a path is.
+ * A door is one product's share of the paths: what it claims on which kind of listener, and how it answers.
+ * Doors know nothing of each other; the server asks the router whose a path is.
  *
  *   "/healthz"      exactly this path
  *   "/in/*"         every path that begins with "/in/"
  *   "/v1/**"        every other path that begins with "/v1/": the narrower claims of all doors go first
  *
- * Two exact or single-star claims must not share a path, and two double-star claims must not be the same: the server
- * would have to guess, so the start fails instead.
+ * Two exact or single-star claims must not share a path, and two double-star claims must not be the same: the
+ * server would have to guess, so the start fails instead.
  */
 
 /** `ingest` faces senders only, `metrics` scrapers only; `main` serves everything. */

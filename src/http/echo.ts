@@ -1,7 +1,7 @@
 /**
- * /_/echo: Postern's own receiver, so that the shipped configuration shows a whole delivery without a second program.
- * It answers what it got. Only this machine may call it, and only when the config asks for it; everybody else is told
- * that nothing is there.
+ * /_/echo: Postern's own receiver, so that the shipped configuration shows a whole delivery without a second
+ * program. It answers what it got. Only this machine may call it, and only when the config asks for it;
+ * everybody else is told that nothing is there.
  */
 import { AppError } from "../domain/errors.ts";
 import type { BodyReader } from "./body.ts";

@@ -1,6 +1,7 @@
 /**
- * The native error envelope, {"error":{"code","message","details"},"requestId"}, and the one mapper into it. What is
- * no AppError is a mistake of ours: the client learns that it happened and nothing else, the log gets the rest, once.
+ * The native error envelope, {"error":{"code","message","details"},"requestId"}, and the one mapper into it.
+ * What is no AppError is a mistake of ours: the client learns that it happened and nothing else, the log gets
+ * the rest, once.
  */
 import { AppError, ERROR_STATUS } from "../domain/errors.ts";
 import type { Log } from "../runtime/log.ts";
@@ -64,7 +65,9 @@ export function answerError(
   );
 }
 
-/** An AppError for a method that a path does not know; its answer carries the Allow header of RFC 9110 15.5.6. */
+/**
+ * An AppError for a method that a path does not know; its answer carries the Allow header of RFC 9110 15.5.6.
+ */
 export function methodNotAllowed(allowed: readonly string[]): AppError {
   return new AppError("method_not_allowed", `this path takes ${allowed.join(", ")}`, {
     details: { allowed },

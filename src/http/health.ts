@@ -1,4 +1,7 @@
-/** GET /healthz: the event loop turns. GET /readyz: work can be taken on, with the reason when not. No key needed. */
+/**
+ * GET /healthz: the event loop turns. GET /readyz: work can be taken on, with the reason when not. No key
+ * needed.
+ */
 import type { Door, RequestContext } from "./door.ts";
 import { methodNotAllowed } from "./errors.ts";
 

@@ -1,6 +1,7 @@
 /**
- * POST /in/<source>: the native ingest door. The hot path of the product, so it does without a framework: the name is
- * cut from the path, the bytes are read once, and runtime/ingest.ts decides. The answer leaves after the commit.
+ * POST /in/<source>: the native ingest door. The hot path of the product, so it does without a framework: the
+ * name is cut from the path, the bytes are read once, and runtime/ingest.ts decides. The answer leaves after
+ * the commit.
  */
 import { AppError } from "../domain/errors.ts";
 import { showId } from "../domain/id.ts";

@@ -1,8 +1,8 @@
 /**
- * GET /metrics: the counters of runtime/metrics.ts as Prometheus text (exposition format 0.0.4). Written by hand,
- * because the counters and buckets exist already and a client library would only keep a second copy of them. A scrape
- * reads memory and two pragmas, never a table. Series are bounded: what comes after the first LABELS_MAX endpoints or
- * sources is summed up under one name that no object can have.
+ * GET /metrics: the counters of runtime/metrics.ts as Prometheus text (exposition format 0.0.4). Written by
+ * hand, because the counters and buckets exist already and a client library would only keep a second copy of
+ * them. A scrape reads memory and two pragmas, never a table. Series are bounded: what comes after the first
+ * LABELS_MAX endpoints or sources is summed up under one name that no object can have.
  */
 import type { EndpointCounters, Metrics, SourceCounters } from "../runtime/metrics.ts";
 import { authenticate, authorize, type KeyDirectory } from "./auth.ts";
@@ -49,7 +49,7 @@ export function createMetricsDoor(options: MetricsDoorOptions): Door {
 }
 
 /** Returns the whole text of one scrape. */
-export function renderMetrics(options: MetricsDoorOptions): string {
+function renderMetrics(options: MetricsDoorOptions): string {
   const { metrics, slots, store, build, startedAt } = options;
   const counts = store.counts();
   const text = new MetricsText();
@@ -145,7 +145,9 @@ function writeEndpoints(text: MetricsText, metrics: Metrics, boundsMs: readonly 
   }
 }
 
-/** An endpoint that was removed and made again is a new one of the same name; a series must not appear twice. */
+/**
+ * An endpoint that was removed and made again is a new one of the same name; a series must not appear twice.
+ */
 function byName(all: Iterable<EndpointCounters>): Map<string, EndpointCounters> {
   const named = new Map<string, EndpointCounters>();
   for (const counters of all) {

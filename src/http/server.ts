@@ -1,15 +1,14 @@
 /**
- * The listeners, and what is the same for every door: whose a path is, the request id, the client's address, errors
- * nobody caught, and the stop.
+ * The listeners, and what is the same for every door: whose a path is, the request id, the client's address,
+ * errors nobody caught, and the stop.
  *
- *   stopped   -> start() -> serving        all listeners or none
- *   serving   -> stop()  -> draining       accepts nothing, requests in flight end, further ones on open connections
- *                                          get 503
- *   draining  -> stopped                   after the last answer, or at the limit, when what is left is cut off
+ *   stopped  -> start() -> serving    all listeners or none
+ *   serving  -> stop()  -> draining   accepts nothing; requests in flight end, further ones get 503
+ *   draining -> stopped               after the last answer, or at the limit, when what is left is cut off
  *
- * What only Bun can enforce is set here: the body backstop (16 MiB, answered 413 by Bun itself before our code) and
- * the idle timeout, which is the second line behind body.ts. A client that drips its header is bounded only by Bun's
- * limit on the header's size.
+ * What only Bun can enforce is set here: the body backstop (16 MiB, answered 413 by Bun itself before our
+ * code) and the idle timeout, which is the second line behind body.ts. A client that drips its header is
+ * bounded only by Bun's limit on the header's size.
  */
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
@@ -70,7 +69,10 @@ export interface Connection {
 }
 
 const BODY_BACKSTOP_BYTES = 16 * 1_048_576;
-/** Bun counts in ticks of 4 s and may fire one early, so the idle timeout keeps well clear of the read timeout. */
+/**
+ * Bun counts in ticks of 4 s and may fire one early, so the idle timeout keeps well clear of the read
+ * timeout.
+ */
 const IDLE_MARGIN_MS = 10_000;
 /** The most that Bun takes. */
 const IDLE_TIMEOUT_MAX_S = 255;
@@ -287,7 +289,7 @@ function codeOf(cause: unknown): string {
 function startAdvice(code: string, cause: unknown): string {
   switch (code) {
     case "EADDRINUSE":
-      return "the port is in use; stop the program that has it, or choose another port in [server] of the config";
+      return "the port is in use; stop what has it, or choose another port in [server] of the config";
     case "EACCES":
       return "this user may not use the port; choose one above 1023 in [server] of the config";
     case "EADDRNOTAVAIL":

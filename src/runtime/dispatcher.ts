@@ -6,14 +6,21 @@
  * While the store cannot be written no attempt is started: its outcome could not be kept, and the receiver would see
  * it again. Outcomes of attempts that were already out stay in the writer's line.
  */
-import type { Answer, AttemptRecord, Outcome } from "../domain/attempt.ts";
+import {
+  type AckReport,
+  type Answer,
+  type AttemptRecord,
+  type Outcome,
+  withReport,
+} from "../domain/attempt.ts";
 import { release } from "../domain/delivery.ts";
 import { type Endpoint, isTrusted } from "../domain/endpoint.ts";
+import type { Id } from "../domain/id.ts";
 import type { Interpretation, OutboundRequest, Profile } from "../domain/strategy.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
-import type { Hold } from "./lane.ts";
+import { type Hold, isClosed } from "./lane.ts";
 import type { Log } from "./log.ts";
 import type { Claimed, TransitionStore } from "./ports.ts";
 import type { Sender, SendResult } from "./sender.ts";
@@ -36,10 +43,23 @@ export interface DispatcherOptions {
 
 /** How long a delivery rests that was given back because the store was down. */
 const GIVEN_BACK_MS = 1_000;
+/** After the drain limit: for the last commit, which a file that cannot be written would keep for ever. */
+const LAST_COMMIT_MS = 1_000;
+
+/** An attempt that is out, as far as a report on it matters. */
+interface OnWire {
+  readonly attempt: number;
+  /** The first report that came before the answer had been judged. */
+  report: AckReport | null;
+  isJudged: boolean;
+  /** Reports that came between the judgement and its commit. */
+  readonly waiting: (() => void)[];
+}
 
 export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #running = new Set<Promise<void>>();
+  readonly #onWire = new Map<Id, OnWire>();
   #isStopping = false;
 
   constructor(options: DispatcherOptions) {
@@ -52,7 +72,28 @@ export class Dispatcher {
 
   /** Takes over a leased delivery and its slot. Never throws: whatever goes wrong ends as an outcome or a release. */
   start(claimed: Claimed, hold: Hold): void {
-    this.#track(claimed, this.#attempt(claimed, hold));
+    const attempt = this.#attempt(claimed, hold).catch((error: unknown) => {
+      // A lane must not lose a slot to a mistake in a profile; one that was given back already stays so.
+      this.#options.release(hold, true);
+      throw error;
+    });
+    this.#track(claimed, attempt);
+  }
+
+  /**
+   * Takes a receiver's report on an attempt that is out now. Resolves with whether it is accepted, or with null when
+   * no attempt of that delivery is out: then the stored state decides.
+   */
+  async report(id: Id, report: AckReport): Promise<boolean | null> {
+    const out = this.#onWire.get(id);
+    if (!out) return null;
+    if (report.attempt !== null && report.attempt !== out.attempt) return false;
+    if (!out.isJudged) {
+      out.report ??= report;
+      return out.report.isAck === report.isAck;
+    }
+    await new Promise<void>((resolve) => out.waiting.push(resolve));
+    return null;
   }
 
   /** Puts a leased delivery back that its lane could not send. */
@@ -63,9 +104,19 @@ export class Dispatcher {
   /** Waits up to `limitMs` for attempts in flight, then aborts them; an aborted attempt goes back to the queue. */
   async stop(limitMs: number): Promise<void> {
     this.#isStopping = true;
-    const timer = this.#options.clock.setWallTimer(limitMs, () => this.abort());
-    await this.settled();
+    if (await this.#settledWithin(limitMs)) return;
+    this.abort();
+    if (!(await this.#settledWithin(LAST_COMMIT_MS))) {
+      this.#options.log.warn("delivery.left_leased", { count: this.#running.size });
+    }
+  }
+
+  async #settledWithin(limitMs: number): Promise<boolean> {
+    const limit = Promise.withResolvers<boolean>();
+    const timer = this.#options.clock.setWallTimer(limitMs, () => limit.resolve(false));
+    const isSettled = await Promise.race([this.settled().then(() => true), limit.promise]);
     timer.cancel();
+    return isSettled;
   }
 
   /** Aborts what is in flight at once. */
@@ -92,34 +143,51 @@ export class Dispatcher {
     if (!endpoint || !profile) return this.#giveBack(claimed, hold, GIVEN_BACK_MS);
     if (this.#isStopping || !this.#options.isStoreHealthy())
       return this.#giveBack(claimed, hold, GIVEN_BACK_MS);
-    if (endpoint.pausedAt !== null || endpoint.disabledAt !== null) return this.#giveBack(claimed, hold, 0);
+    if (isClosed(endpoint)) return this.#giveBack(claimed, hold, 0);
     const startedAt = clock.now();
-    const startedMs = clock.monotonicMs();
-    if (!breakers.admit(endpoint, startedAt)) {
-      if (profile.pressure.onOpen === "park") return this.#giveBack(claimed, hold, 0);
-      const answer: Answer = { kind: "error", failure: "transport", text: "the circuit breaker is open" };
-      return this.#finish(
-        { claimed, hold, endpoint, profile, startedAt, durationMs: 0, isSent: false },
-        answer,
-      );
-    }
-    const result = await this.#send(claimed, endpoint, profile);
-    if (result.kind === "error" && result.reason === "aborted") {
-      breakers.abandon(endpoint, startedAt);
-      return this.#giveBack(claimed, hold, 0);
-    }
-    const durationMs = Math.round(clock.monotonicMs() - startedMs);
-    await this.#finish(
-      { claimed, hold, endpoint, profile, startedAt, durationMs, isSent: true },
-      toAnswer(result),
-    );
+    const attempt = { claimed, hold, endpoint, profile, startedAt };
+    if (breakers.admit(endpoint, startedAt)) return this.#exchange(attempt);
+    if (!breakers.spends(endpoint)) return this.#giveBack(claimed, hold, 0);
+    const answer: Answer = { kind: "error", failure: "transport", text: "the circuit breaker is open" };
+    return this.#finish({ ...attempt, durationMs: 0, isSent: false, report: null }, answer);
   }
 
-  async #send(claimed: Claimed, endpoint: Endpoint, profile: Profile): Promise<SendResult> {
-    const { clock, sender } = this.#options;
-    let request: OutboundRequest;
+  /** The attempt proper: what goes out, what comes back. */
+  async #exchange(attempt: Attempt): Promise<void> {
+    const { clock, breakers } = this.#options;
+    const { claimed, hold, endpoint, startedAt } = attempt;
+    const request = this.#makeRequest(attempt);
+    if (!("url" in request)) {
+      // Nothing was sent, which says nothing about the target: if this was to be the probe, the next one is.
+      breakers.abandon(endpoint, startedAt);
+      return this.#finish({ ...attempt, durationMs: 0, isSent: false, report: null }, request);
+    }
+    const startedMs = clock.monotonicMs();
+    const { id } = claimed.facts;
+    const number = claimed.position.attemptCount + 1;
+    const out: OnWire = { attempt: number, report: null, isJudged: false, waiting: [] };
+    this.#onWire.set(id, out);
     try {
-      request = profile.envelope({
+      const result = await this.#send(attempt, request);
+      out.isJudged = true;
+      const { report } = out;
+      if (result.kind === "error" && result.reason === "aborted" && report === null) {
+        breakers.abandon(endpoint, startedAt);
+        return await this.#giveBack(claimed, hold, 0);
+      }
+      const durationMs = Math.round(clock.monotonicMs() - startedMs);
+      await this.#finish({ ...attempt, durationMs, isSent: true, report }, toAnswer(result));
+    } finally {
+      this.#onWire.delete(id);
+      for (const resolve of out.waiting) resolve();
+    }
+  }
+
+  /** The request, or as an answer why there can be none: a header value that HTTP cannot carry, say. */
+  #makeRequest({ claimed, endpoint, profile }: Attempt): OutboundRequest | Answer {
+    const { clock } = this.#options;
+    try {
+      return profile.envelope({
         delivery: claimed.facts,
         endpoint,
         payload: claimed.payload,
@@ -128,11 +196,13 @@ export class Dispatcher {
         wallNow: clock.wallNow(),
       });
     } catch (error) {
-      // A header value that HTTP cannot carry, say: this delivery fails like any other, with the reason shown.
       const text = `the request could not be made: ${error instanceof Error ? error.message : String(error)}`;
-      return { kind: "error", reason: "protocol", text, durationMs: 0, address: null };
+      return { kind: "error", failure: "transport", text };
     }
-    return sender.send({
+  }
+
+  #send({ endpoint, profile }: Attempt, request: OutboundRequest): Promise<SendResult> {
+    return this.#options.sender.send({
       ...request,
       timeoutMs: endpoint.timeoutMs,
       captureBytesMax: profile.interpreter.captureBytesMax,
@@ -141,14 +211,15 @@ export class Dispatcher {
   }
 
   async #finish(sent: Sent, answer: Answer): Promise<void> {
-    const { claimed, hold, endpoint, isSent } = sent;
+    const { claimed, hold, endpoint, isSent, report } = sent;
     const interpretation = this.#interpret(sent, answer);
-    const { outcome, followUps } = interpretation;
+    const { followUps } = interpretation;
+    const outcome = withReport(interpretation.outcome, report);
     const settlement = this.#options.settler.settle({
       delivery: claimed,
       endpoint,
       outcome,
-      attempt: record(sent, answer, interpretation),
+      attempt: record(sent, answer, { outcome, detail: interpretation.detail }),
       followUps: outcome.kind === "failed" ? [] : followUps,
       countsForBreaker: isSent,
     });
@@ -191,24 +262,32 @@ export class Dispatcher {
   }
 
   async #putBack(claimed: Claimed, restMs: number): Promise<void> {
-    const { clock, directory, store } = this.#options;
+    const { clock, directory, store, breakers } = this.#options;
     const now = clock.now();
     const endpoint = directory.endpointOfLane(claimed.position.lane);
-    const isParked = endpoint !== undefined && (endpoint.pausedAt !== null || endpoint.disabledAt !== null);
-    const transition = release(claimed.position, isParked ? "held" : "queued", now);
+    const { attemptCount, budgetStart } = claimed.position;
+    const waiting = attemptCount > budgetStart ? "retrying" : "queued";
+    const isParked =
+      endpoint !== undefined && (isClosed(endpoint) || breakers.gate(endpoint, now).kind === "closed");
+    const transition = release(claimed.position, isParked ? "held" : waiting, now);
     if (!(await store.transition(transition))) return;
     this.#options.onDue(claimed.position.lane, restMs === 0 ? (transition.dueAt ?? now) : now + restMs);
   }
 }
 
-interface Sent {
+interface Attempt {
   readonly claimed: Claimed;
   readonly hold: Hold;
   readonly endpoint: Endpoint;
   readonly profile: Profile;
   readonly startedAt: number;
+}
+
+interface Sent extends Attempt {
   readonly durationMs: number;
   readonly isSent: boolean;
+  /** What the receiver reported before its answer was there. */
+  readonly report: AckReport | null;
 }
 
 function toAnswer(result: SendResult): Answer {
@@ -218,7 +297,9 @@ function toAnswer(result: SendResult): Answer {
   return { kind: "error", failure, text: result.text };
 }
 
-function record(sent: Sent, answer: Answer, { outcome, detail }: Interpretation): AttemptRecord {
+type Judgement = Pick<Interpretation, "outcome" | "detail">;
+
+function record(sent: Sent, answer: Answer, { outcome, detail }: Judgement): AttemptRecord {
   const { claimed, startedAt, durationMs, profile } = sent;
   const body = answer.kind === "response" && answer.body.byteLength > 0 ? answer.body : null;
   return {

@@ -18,9 +18,11 @@ import { Dispatcher } from "./dispatcher.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Ingest } from "./ingest.ts";
 import { Intake } from "./intake.ts";
-import { type ClaimStore, Lanes } from "./lanes.ts";
+import type { ClaimStore } from "./lane.ts";
+import { Lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Parking } from "./parking.ts";
 import type {
   AcceptStore,
   Claimed,
@@ -78,6 +80,7 @@ export class Engine {
   readonly breakers: Breakers;
   readonly lanes: Lanes<Claimed>;
   readonly dispatcher: Dispatcher;
+  readonly parking: Parking;
   readonly deadlines: Deadlines;
   readonly intake: Intake;
   readonly ingest: Ingest;
@@ -138,12 +141,19 @@ export class Engine {
       abandon: this.lanes.abandon.bind(this.lanes),
       sender: options.sender,
     };
-    const settler = new Settler(wiring);
+    this.parking = new Parking(wiring);
+    const parking = this.parking;
+    const settler = new Settler({ ...wiring, parking });
     this.dispatcher = new Dispatcher({ ...wiring, settler });
     this.deadlines = new Deadlines({ ...wiring, settler });
     this.intake = new Intake(wiring);
     this.ingest = new Ingest({ ...wiring, intake: this.intake });
-    this.commands = new Commands({ ...wiring, deadlines: this.deadlines });
+    this.commands = new Commands({
+      ...wiring,
+      parking,
+      deadlines: this.deadlines,
+      reportEarly: (id, report) => this.dispatcher.report(id, report),
+    });
     this.retention = new Retention({ ...shared, keepMs: options.keepMs, diskBytesMax: options.diskBytesMax });
     this.#heartbeat = new Heartbeat(shared);
   }
@@ -168,15 +178,26 @@ export class Engine {
 
   /** Stops claiming, waits up to `limitMs` for attempts in flight, then gives the rest back to the queue. */
   async stop(limitMs: number): Promise<void> {
-    this.lanes.stop();
-    await this.#heartbeat.stop();
-    await this.retention.stop();
-    await this.deadlines.stop();
+    const others = Promise.all([
+      this.lanes.stop(),
+      this.parking.stop(),
+      this.retention.stop(),
+      this.deadlines.stop(),
+    ]);
     await this.dispatcher.stop(limitMs);
+    // Expired deadlines are kept until the file can be written again; that is no reason not to stop.
+    if (this.#options.store.health.isHealthy) await others;
+    // Last, since a lease is worth no more than the heartbeat behind it.
+    await this.#heartbeat.stop();
   }
 
   async #load(): Promise<void> {
     const definitions = await this.#options.store.loadDefinitions();
+    for (const endpoint of definitions.endpoints) {
+      const known = this.directory.endpoint(endpoint.id);
+      // What failed at the old address says nothing about the new one.
+      if (known && known.url !== endpoint.url) this.breakers.reset(known);
+    }
     this.directory.replaceAll(definitions);
     for (const endpoint of definitions.endpoints) this.lanes.upsert(endpoint);
   }

@@ -118,6 +118,12 @@ function planKeys(
       old.label === key.label &&
       old.scope === key.scope;
     if (isSame) continue;
+    if (old?.deletedAt === null && old.door !== "config") {
+      throw new AppError(
+        "conflict",
+        `a key of ${old.project} was made through an API and is declared otherwise`,
+      );
+    }
     const shown = `key ${key.label ?? `of ${key.project}`}`;
     (old?.deletedAt === null ? plan.updated : plan.created).push(shown);
     const id = old?.id ?? context.nextId();

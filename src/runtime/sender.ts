@@ -9,7 +9,8 @@
  */
 import { isIP } from "node:net";
 import { version } from "../../package.json" with { type: "json" };
-import type { Clock, Timer } from "./clock.ts";
+import { type AttemptDeadline, AttemptDeadlines } from "./attempt-deadlines.ts";
+import type { Clock } from "./clock.ts";
 import { type Egress, hostOf } from "./egress.ts";
 
 export interface SendRequest {
@@ -61,6 +62,8 @@ interface SenderDeps {
   egress: Egress;
   /** PEM certificates to trust in place of the built-in authorities. */
   ca?: readonly string[];
+  /** An HTTP proxy for everything that is not this machine. It is told the checked address, never the name. */
+  proxy?: string | null;
 }
 
 const USER_AGENT = `Postern/${version}`;
@@ -71,8 +74,6 @@ const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PAT
  * more.
  */
 const TARGETS_MAX = 4_096;
-/** The longest delay a timer takes (2^31-1 ms); a longer one would fire at once. */
-const TIMER_MAX_MS = 2_147_483_647;
 const NO_BYTES = new Uint8Array(0);
 
 /** A URL taken apart once, so that a hot endpoint does not pay for it on every attempt. */
@@ -121,7 +122,7 @@ class SendError extends Error implements Failure {
 export function createSender(deps: SenderDeps): Sender {
   const { clock, egress } = deps;
   const targets = new Map<string, Target>();
-  const deadlines = new Deadlines(clock);
+  const deadlines = new AttemptDeadlines(clock);
 
   function targetOf(url: string): Target {
     const known = targets.get(url);
@@ -132,7 +133,11 @@ export function createSender(deps: SenderDeps): Sender {
     return target;
   }
 
-  async function exchange(request: SendRequest, deadline: Deadline, progress: Progress): Promise<Response> {
+  async function exchange(
+    request: SendRequest,
+    deadline: AttemptDeadline,
+    progress: Progress,
+  ): Promise<Response> {
     const target = targetOf(request.url);
     progress.target = target;
     const init = requestInit(request, target, deadline.signal);
@@ -141,6 +146,9 @@ export function createSender(deps: SenderDeps): Sender {
     const resolution = await (target.isNamed ? deadline.race(answer) : answer);
     if (!resolution.ok) throw new SendError(resolution.reason, resolution.text);
     progress.address = resolution.address;
+    if (deps.proxy && resolution.address !== null && !isLoopbackAddress(resolution.address)) {
+      init.proxy = deps.proxy;
+    }
     if (resolution.address === null || resolution.address === target.host) return fetch(request.url, init);
     init.headers.set("host", target.url.host);
     return fetchPinned([resolution.address, ...resolution.others], init, progress, target);
@@ -170,95 +178,6 @@ export function createSender(deps: SenderDeps): Sender {
     },
     abortAll: () => deadlines.abortAll(),
   };
-}
-
-/** The moment after which nothing may happen any more in one attempt, and why: time is up, or it was aborted. */
-class Deadline {
-  readonly timeoutMs: number;
-  readonly expiresMs: number;
-  failure: Failure | null = null;
-  readonly #controller = new AbortController();
-
-  constructor(timeoutMs: number, expiresMs: number) {
-    this.timeoutMs = timeoutMs;
-    this.expiresMs = expiresMs;
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Settles like the promise, or rejects at the deadline if that comes first. For work that takes no signal. */
-  race<T>(work: Promise<T>): Promise<T> {
-    const { signal } = this;
-    return new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(signal.reason);
-      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      work.then(resolve, reject);
-    });
-  }
-
-  cut(failure: Failure): void {
-    this.failure ??= failure;
-    this.#controller.abort();
-  }
-}
-
-/**
- * All attempts in flight, by their timeout. Attempts of one timeout expire in the order in which they began, so one
- * timer per distinct timeout serves them all; a timer for each would cost more than its request's headers.
- */
-class Deadlines {
-  readonly #clock: Clock;
-  readonly #byTimeout = new Map<number, { readonly running: Set<Deadline>; timer: Timer | null }>();
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  begin(timeoutMs: number): Deadline {
-    const known = this.#byTimeout.get(timeoutMs);
-    const group = known ?? { running: new Set<Deadline>(), timer: null };
-    if (!known) this.#byTimeout.set(timeoutMs, group);
-    const deadline = new Deadline(timeoutMs, this.#clock.monotonicMs() + timeoutMs);
-    group.running.add(deadline);
-    if (group.timer === null) this.#arm(timeoutMs, timeoutMs);
-    return deadline;
-  }
-
-  /** Must be called once the attempt is over. The timer stays: it finds the next one, or nothing. */
-  end(deadline: Deadline): void {
-    this.#byTimeout.get(deadline.timeoutMs)?.running.delete(deadline);
-  }
-
-  abortAll(): void {
-    for (const { running } of this.#byTimeout.values()) {
-      for (const deadline of running) deadline.cut({ reason: "aborted", text: "aborted" });
-    }
-  }
-
-  #arm(timeoutMs: number, delayMs: number): void {
-    const group = this.#byTimeout.get(timeoutMs);
-    if (!group) return;
-    group.timer = this.#clock.setWallTimer(Math.min(delayMs, TIMER_MAX_MS), () => this.#expire(timeoutMs));
-  }
-
-  #expire(timeoutMs: number): void {
-    const group = this.#byTimeout.get(timeoutMs);
-    if (!group) return;
-    group.timer = null;
-    const nowMs = this.#clock.monotonicMs();
-    for (const deadline of group.running) {
-      // Timers may fire up to a millisecond early.
-      if (deadline.expiresMs > nowMs + 1) {
-        this.#arm(timeoutMs, deadline.expiresMs - nowMs);
-        return;
-      }
-      deadline.cut({ reason: "timeout", text: `timed out after ${timeoutMs} ms` });
-      group.running.delete(deadline);
-    }
-    this.#byTimeout.delete(timeoutMs);
-  }
 }
 
 function parseTarget(text: string, ca: readonly string[] | undefined): Target {
@@ -310,6 +229,11 @@ function requestInit(request: SendRequest, target: Target, signal: AbortSignal):
   };
   if (target.tls) init.tls = target.tls;
   return init;
+}
+
+/** Loopback through a proxy would be the proxy's own machine. */
+function isLoopbackAddress(address: string): boolean {
+  return address.startsWith("127.") || address === "::1";
 }
 
 /** Tries the checked addresses in turn. Only a failed connection moves on: then nothing has been sent yet. */

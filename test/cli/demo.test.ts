@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { demoLines } from "../../src/cli/demo.ts";
 import { createConfigText } from "../../src/cli/init.ts";
 import { parseConfig } from "../../src/config/load.ts";
-import { verify } from "../../src/domain/signature/index.ts";
+import { prepareVerify } from "../../src/domain/signature/index.ts";
 import { SystemRandom } from "../../src/runtime/random.ts";
 
 const SHIPPED = await Bun.file(new URL("../../config.toml", import.meta.url)).text();
@@ -30,7 +30,7 @@ test("The printed request carries a signature that its source accepts", () => {
   expect(request.url).toBe("http://127.0.0.1:8420/in/demo");
   const [rule] = config.sources[0]?.verify ?? [];
   if (!rule) throw new Error("the shipped source has no rule");
-  expect(verify(rule, request, 0)).toEqual({ ok: true });
+  expect(prepareVerify(rule)(request, 0)).toEqual({ ok: true });
 });
 
 test("Every start prints an event of its own, so that the demonstration works again after a restart", () => {
@@ -52,7 +52,7 @@ test("Without the echo receiver there is nothing to demonstrate", () => {
 test("Two fresh configurations share no secret, and none with the manual", () => {
   const secretsOf = (text: string) => {
     const { projects, sources, endpoints } = configOf(text);
-    const rules = [...sources.flatMap(({ verify: all }) => all), ...endpoints.flatMap(({ sign }) => sign)];
+    const rules = [...sources.flatMap(({ verify }) => verify), ...endpoints.flatMap(({ sign }) => sign)];
     const secrets = rules
       .flatMap((rule) => ("secrets" in rule ? rule.secrets : []))
       .map(({ value }) => value);

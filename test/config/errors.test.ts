@@ -61,10 +61,7 @@ describe("A wrong value is reported with its line, key, value and what was expec
       "2: store.retention: got 5, expected a table with events, delivered, dead, rejections",
     ],
     ['[store]\nretention.dead = "0s"', `2: store.retention.dead: got "0s", expected ${DURATION}`],
-    [
-      '[log]\nlevel = "loud"',
-      '2: log.level: got "loud", expected one of "debug", "info", "warn", "error"',
-    ],
+    ['[log]\nlevel = "loud"', '2: log.level: got "loud", expected one of "debug", "info", "warn", "error"'],
     ['[dev]\necho = "yes"', "2: dev.echo: got a string, expected true or false"],
     ["[dev]\necho = 1979-05-27T07:32:00Z", '2: dev.echo: got "1979-05-27T07:32:00Z", expected true or false'],
     [
@@ -370,10 +367,11 @@ describe("Risky settings load with a warning", () => {
     expect(warningsOf(text)).toEqual([`config.toml:${expected}`]);
   });
 
-  test.each(["http://127.0.0.1:3000/", "http://localhost/", "http://[::1]:3000/"])(
-    "%s is no other machine",
-    (url) => {
-      expect(warningsOf(`${keyed}[[endpoint]]\nname = "app"\nurl = "${url}"`)).toEqual([]);
-    },
-  );
+  test.each([
+    "http://127.0.0.1:3000/",
+    "http://localhost/",
+    "http://[::1]:3000/",
+  ])("%s is no other machine", (url) => {
+    expect(warningsOf(`${keyed}[[endpoint]]\nname = "app"\nurl = "${url}"`)).toEqual([]);
+  });
 });

@@ -114,15 +114,14 @@ test.each(MATRIX)("%s of a %s delivery leads to %p", (_, state, expected, verb) 
   if (change) expect(NEXT_STATES[state]).toContain(change.to);
 });
 
-test.each(MATRIX)(
-  "%s of a %s delivery changes no count and adds nothing",
-  (_name, state, _expected, verb) => {
-    const change = verb(position({ state }));
-    if (!change) return;
-    expect(change).toMatchObject({ attempt: null, attemptCount: 4, followUps: [], from: state, at: NOW });
-    expect(change.dueAt).toBe(hasQueueRow(change.to) ? NOW : null);
-  },
-);
+test.each(
+  MATRIX,
+)("%s of a %s delivery changes no count and adds nothing", (_name, state, _expected, verb) => {
+  const change = verb(position({ state }));
+  if (!change) return;
+  expect(change).toMatchObject({ attempt: null, attemptCount: 4, followUps: [], from: state, at: NOW });
+  expect(change.dueAt).toBe(hasQueueRow(change.to) ? NOW : null);
+});
 
 test("a replay starts a fresh retry budget under the same number of attempts", () => {
   expect(replay(position({ state: "dead" }), NOW)).toMatchObject({
@@ -157,13 +156,12 @@ test("the table knows every state, and only known ones follow", () => {
   }
 });
 
-test.each(DELIVERY_STATES)(
-  "%s is final, in the queue, or waiting to be fetched, and only one of them",
-  (state) => {
-    const isPull = state === "stored" || state === "fetched";
-    expect([isFinal(state), hasQueueRow(state), isPull].filter(Boolean)).toHaveLength(1);
-  },
-);
+test.each(
+  DELIVERY_STATES,
+)("%s is final, in the queue, or waiting to be fetched, and only one of them", (state) => {
+  const isPull = state === "stored" || state === "fetched";
+  expect([isFinal(state), hasQueueRow(state), isPull].filter(Boolean)).toHaveLength(1);
+});
 
 test.each(DELIVERY_STATES)("%s can be reached from the states in which a delivery is born", (state) => {
   const reached = new Set<DeliveryState>(["queued", "sending", "held", "stored"]);

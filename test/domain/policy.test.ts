@@ -104,12 +104,11 @@ const RETRY_AFTER: readonly [number | null, number | null, number, string][] = [
   [503, null, 5 * SECOND, "not required"],
 ];
 
-test.each(RETRY_AFTER)(
-  "status %p with Retry-After %p waits %p: it is %s",
-  (status, retryAfterMs, expected) => {
-    expect(waitOf({ failed: { ...FAILED, status, retryAfterMs } })).toBe(expected);
-  },
-);
+test.each(
+  RETRY_AFTER,
+)("status %p with Retry-After %p waits %p: it is %s", (status, retryAfterMs, expected) => {
+  expect(waitOf({ failed: { ...FAILED, status, retryAfterMs } })).toBe(expected);
+});
 
 test("Retry-After does not buy attempts beyond the rule", () => {
   expect(waitOf({ attempt: 10, failed: { ...FAILED, status: 503, retryAfterMs: 1 } })).toBe("dead");

@@ -95,13 +95,13 @@ test("a rule of no failures never opens", () => {
   expect(state.kind).toBe("closed");
 });
 
-test.each(["open", "half_open"] as const)(
-  "one that is %s closes when it was switched off meanwhile",
-  (kind) => {
-    const context = { pressure: NATIVE_PRESSURE, rule: { failures: 0, recoveryMs: 1 }, now: NOW };
-    expect(recordOutcome({ ...opened(), kind }, FAILED, context)).toEqual(CLOSED);
-  },
-);
+test.each([
+  "open",
+  "half_open",
+] as const)("one that is %s closes when it was switched off meanwhile", (kind) => {
+  const context = { pressure: NATIVE_PRESSURE, rule: { failures: 0, recoveryMs: 1 }, now: NOW };
+  expect(recordOutcome({ ...opened(), kind }, FAILED, context)).toEqual(CLOSED);
+});
 
 const COUNTED = new Set(["transport", "timeout", "blocked"]);
 

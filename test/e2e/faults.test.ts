@@ -93,11 +93,22 @@ async function surviveFullDisk({ start, makeRoom }: FullDisk): Promise<void> {
     expect(await postern.api(`/events/${known}`)).toMatchObject({ id: known });
 }
 
-/** Returns whether a small file system of one's own can be had here. */
+/** Returns whether a small file system of one's own could be had there; mounting takes privileges. */
 function mountSmallDisk(folder: string): boolean {
-  mkdirSync(folder, { recursive: true });
+  mkdirSync(folder);
   const command = ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder];
   return Bun.spawnSync(command, { stderr: "ignore" }).success;
+}
+
+function unmount(folder: string): void {
+  Bun.spawnSync(["umount", folder]);
+}
+
+function canMount(): boolean {
+  const folder = join(createFolder("").folder, "disk");
+  const isMounted = mountSmallDisk(folder);
+  if (isMounted) unmount(folder);
+  return isMounted;
 }
 
 describe("A full disk gives 503 with Retry-After, fails readyz, and is over once there is room", () => {
@@ -116,24 +127,17 @@ describe("A full disk gives 503 with Retry-After, fails readyz, and is over once
     });
   });
 
-  const { folder: place } = createFolder("");
-  const disk = join(place, "disk");
-  const canMount = mountSmallDisk(disk);
-  // Mounting takes privileges that not every machine gives.
-  test.skipIf(!canMount)("when the file system has no space left", async () => {
+  test.skipIf(!canMount())("when the file system has no space left", async () => {
     await using receiver = startReceiver();
+    const disk = join(createFolder("").folder, "disk");
+    mountSmallDisk(disk);
     const ballast = join(disk, "ballast");
     writeFileSync(ballast, new Uint8Array(4 * 1_048_576));
+    const config = configFor(receiver.url, { more: `[store]\npath = "${join(disk, "postern.db")}"\n` });
     try {
-      await surviveFullDisk({
-        start: () =>
-          startPostern({
-            config: configFor(receiver.url, { more: `[store]\npath = "${join(disk, "postern.db")}"\n` }),
-          }),
-        makeRoom: () => rmSync(ballast),
-      });
+      await surviveFullDisk({ start: () => startPostern({ config }), makeRoom: () => rmSync(ballast) });
     } finally {
-      Bun.spawnSync(["umount", disk]);
+      unmount(disk);
     }
   });
 });

@@ -75,6 +75,15 @@ test("A wrong signature is refused and nothing is delivered", async () => {
   expect((await receiver.next()).text).toBe('{"id":"true"}');
 });
 
+test("What no index bounds is read on the read thread, which the executable carries", async () => {
+  await using receiver = startReceiver();
+  await using postern = await startPostern({ config: configFor(receiver.url) });
+  const id = await postern.accepted("orders", '{"id":"found"}');
+  const since = encodeURIComponent("2026-01-01T00:00:00Z");
+  const page = await postern.api<{ data: unknown[] }>(`/events?source=orders&since=${since}`);
+  expect(page.data).toMatchObject([{ id }]);
+});
+
 test("The folder's .env and bunfig.toml are not loaded", async () => {
   // biome-ignore lint/suspicious/noTemplateCurlyInString: a reference as it stands in the file.
   const keys = 'api_keys = ["${POSTERN_API_KEY:-not-from-dot-env}"]';

@@ -15,7 +15,7 @@ export const BINARY = join(import.meta.dir, "../../dist/postern");
 if (!existsSync(BINARY)) throw new Error("dist/postern does not exist; run `npm run build` first");
 
 export const API_KEY = "e2e-api-key-0123456789";
-export const SOURCE_SECRET = "e2e-source-secret";
+const SOURCE_SECRET = "e2e-source-secret";
 export const SIGNING_SECRET = `whsec_${Buffer.from("e2e-signing-secret-of-32-bytes!!").toString("base64")}`;
 
 export interface PosternOptions {
@@ -200,7 +200,7 @@ export async function runPostern(args: readonly string[], folder: string, env: R
   return { exitCode, stdout, stderr };
 }
 
-export interface TargetConfig {
+interface TargetConfig {
   readonly name: string;
   readonly url: string;
   /** Further lines of the endpoint's table. */

@@ -20,7 +20,7 @@ const POST = { method: "POST" } as const;
 async function rejections(app: TestApp): Promise<unknown[]> {
   await app.flush();
   const { json } = await app.api("/rejections");
-  return json.data.map(({ source, reason }: { source: string; reason: string }) => ({ source, reason }));
+  return json.data.map(({ source, reason }) => ({ source, reason }));
 }
 
 async function pause(app: TestApp): Promise<void> {

@@ -10,7 +10,10 @@ import { KEYS, startTestApp, type TestApp } from "../support/test-app.ts";
 const MAIN: ListenerOptions = { hostname: "127.0.0.1", port: 0, role: "main" };
 const ANY_REQUEST_ID = /^req_[0-9a-f]{32}$/;
 
-/** Writes raw bytes and resolves with everything that came back when the other end closed, or `until` was seen. */
+/**
+ * Writes raw bytes and resolves with everything that came back when the other end closed, or `until` was
+ * seen.
+ */
 function exchange(port: number, text: string, until?: string): Promise<{ text: string; isClosed: boolean }> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1", () => socket.write(text));
@@ -169,7 +172,7 @@ describe("real sockets", () => {
     const head = "POST /in/orders HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     await exchange(portOf(app), `${head}3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n`, "durability");
     const { json: page } = await app.api("/events");
-    const { json } = await app.api(`/events/${page.data[0].id}`);
+    const { json } = await app.api(`/events/${page.data[0]?.id}`);
     expect(json).toMatchObject({ body: "abcde", remoteAddress: "127.0.0.1" });
   });
 

@@ -81,13 +81,16 @@ describe("addresses that are not public", () => {
 });
 
 describe("public addresses", () => {
-  test.each(["8.8.8.8", "172.32.0.1", "100.128.0.1", "[2606:4700::1111]", "[2a00:1450::1]"])(
-    "%s is open without a lookup",
-    async (host) => {
-      const egress = createEgress({ allowPrivate: [], lookup: neverLookup, clock: new FakeClock() });
-      expect(await verdict(egress, `https://${host}/`)).toBe("ok");
-    },
-  );
+  test.each([
+    "8.8.8.8",
+    "172.32.0.1",
+    "100.128.0.1",
+    "[2606:4700::1111]",
+    "[2a00:1450::1]",
+  ])("%s is open without a lookup", async (host) => {
+    const egress = createEgress({ allowPrivate: [], lookup: neverLookup, clock: new FakeClock() });
+    expect(await verdict(egress, `https://${host}/`)).toBe("ok");
+  });
 
   test("a literal is returned without brackets, with its family", async () => {
     const { egress } = setup();
@@ -103,13 +106,14 @@ describe("public addresses", () => {
 });
 
 describe("answers with several addresses", () => {
-  test.each([[["8.8.8.8", "10.0.0.1"]], [["10.0.0.1", "8.8.8.8"]], [["2606:4700::1111", "::1"]]])(
-    "%j is blocked because one address is private",
-    async (list) => {
-      const { egress } = setup({ names: { "a.test": list } });
-      expect(await verdict(egress, "http://a.test/")).toBe("blocked");
-    },
-  );
+  test.each([
+    [["8.8.8.8", "10.0.0.1"]],
+    [["10.0.0.1", "8.8.8.8"]],
+    [["2606:4700::1111", "::1"]],
+  ])("%j is blocked because one address is private", async (list) => {
+    const { egress } = setup({ names: { "a.test": list } });
+    expect(await verdict(egress, "http://a.test/")).toBe("blocked");
+  });
 
   test("a rule must cover every private address of the answer", async () => {
     const { egress } = setup({
@@ -142,13 +146,18 @@ describe("allow_private", () => {
     expect(await verdict(egress, url)).toBe(expected);
   });
 
-  test.each(["", "10.0.0.0/33", "10.0.0", "1.2.3.4.5", "http://localhost", "a b", "*.internal"])(
-    "%j is refused as a rule",
-    (rule) => {
-      const create = () => createEgress({ allowPrivate: [rule], clock: new FakeClock() });
-      expect(create).toThrow(AppError);
-    },
-  );
+  test.each([
+    "",
+    "10.0.0.0/33",
+    "10.0.0",
+    "1.2.3.4.5",
+    "http://localhost",
+    "a b",
+    "*.internal",
+  ])("%j is refused as a rule", (rule) => {
+    const create = () => createEgress({ allowPrivate: [rule], clock: new FakeClock() });
+    expect(create).toThrow(AppError);
+  });
 });
 
 describe("localhost", () => {
@@ -158,13 +167,10 @@ describe("localhost", () => {
     [["localhost"], false, "ok"],
     [["127.0.0.0/8"], false, "blocked"],
     [["127.0.0.0/8", "::1"], false, "ok"],
-  ] as const)(
-    "with rules %j and trusted %p it is %s, without a lookup",
-    async (allowPrivate, trusted, expected) => {
-      const egress = createEgress({ allowPrivate, lookup: neverLookup, clock: new FakeClock() });
-      expect(await verdict(egress, "http://localhost:3000/", trusted)).toBe(expected);
-    },
-  );
+  ] as const)("with rules %j and trusted %p it is %s, without a lookup", async (allowPrivate, trusted, expected) => {
+    const egress = createEgress({ allowPrivate, lookup: neverLookup, clock: new FakeClock() });
+    expect(await verdict(egress, "http://localhost:3000/", trusted)).toBe(expected);
+  });
 
   test("it has no address, so that the system's loopback of either family is used", async () => {
     const { egress } = setup();

@@ -47,8 +47,7 @@ test.each([
     const db = openWriter({ path: join(folder, "a.db"), durability });
     expect(pragma(db, "synchronous")).toBe(expected);
     db.close();
-  }),
-);
+  }));
 
 test("a reader cannot write", () =>
   withFolder((folder) => {

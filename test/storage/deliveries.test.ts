@@ -65,24 +65,23 @@ test.each(PAIRS)("transition %s -> %s applies if and only if the table has it", 
   expect(queue).toEqual(hasQueueRow(to) ? [{ lane, due_at: NOW + 5, lease: null }] : []);
 });
 
-test.each(PAIRS)(
-  "a change decided in state %s writes nothing when the delivery is %s by now",
-  (decided, actual) => {
-    const to = NEXT_STATES[decided].find((state) => state !== "sending");
-    if (decided === actual || to === undefined) return;
-    const store = openBareStore();
-    const position = storeDelivery(store.db, { state: actual, lease: store.lease });
-    const before = dump(store.db);
-    const stale: DeliveryPosition = {
-      ...position,
-      state: decided,
-      dueAt: hasQueueRow(decided) ? NOW : null,
-      lease: decided === "sending" ? store.lease : null,
-    };
-    expect(transition(store, { ...changeTo(to, stale), attempt: newAttempt() })).toBe(false);
-    expect(dump(store.db)).toEqual(before);
-  },
-);
+test.each(
+  PAIRS,
+)("a change decided in state %s writes nothing when the delivery is %s by now", (decided, actual) => {
+  const to = NEXT_STATES[decided].find((state) => state !== "sending");
+  if (decided === actual || to === undefined) return;
+  const store = openBareStore();
+  const position = storeDelivery(store.db, { state: actual, lease: store.lease });
+  const before = dump(store.db);
+  const stale: DeliveryPosition = {
+    ...position,
+    state: decided,
+    dueAt: hasQueueRow(decided) ? NOW : null,
+    lease: decided === "sending" ? store.lease : null,
+  };
+  expect(transition(store, { ...changeTo(to, stale), attempt: newAttempt() })).toBe(false);
+  expect(dump(store.db)).toEqual(before);
+});
 
 test("a change under a lease that was lost writes nothing", () => {
   const store = openBareStore();

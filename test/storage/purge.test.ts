@@ -47,19 +47,18 @@ test.each(GONE_BY_KIND)("%s deletes finished deliveries of its states and no oth
   expect(statesLeft(store)).toEqual(DELIVERY_STATES.filter((state) => !states.includes(state)));
 });
 
-test.each(GONE_BY_KIND)(
-  "%s leaves alone what finished later, and what is longer in the making",
-  (kind, states) => {
-    const store = openBareStore();
-    for (const state of states) {
-      storeDelivery(store.db, { state, finishedAt: NOW + 1, createdAt: NOW - 99 });
-      storeDelivery(store.db, { state, finishedAt: NOW + 2, createdAt: NOW + 1 });
-    }
-    const before = dump(store.db);
-    expect(total(sweep(store, kind))).toBe(0);
-    expect(dump(store.db)).toEqual(before);
-  },
-);
+test.each(
+  GONE_BY_KIND,
+)("%s leaves alone what finished later, and what is longer in the making", (kind, states) => {
+  const store = openBareStore();
+  for (const state of states) {
+    storeDelivery(store.db, { state, finishedAt: NOW + 1, createdAt: NOW - 99 });
+    storeDelivery(store.db, { state, finishedAt: NOW + 2, createdAt: NOW + 1 });
+  }
+  const before = dump(store.db);
+  expect(total(sweep(store, kind))).toBe(0);
+  expect(dump(store.db)).toEqual(before);
+});
 
 test("a step deletes at most its limit and a sweep deletes all", () => {
   const store = openBareStore();
@@ -176,17 +175,16 @@ test.each(BODY_KINDS)("%s takes bodies of finished deliveries, never of pending 
   expect(count(store, "delivery")).toBe(DELIVERY_STATES.length);
 });
 
-test.each(DELIVERY_STATES)(
-  "an event's body stays while one of its deliveries is %s, unless that is final",
-  (state) => {
-    const store = openBareStore();
-    store.apply({ verb: "accept", event: newEvent() });
-    const eventSeq = 1_001;
-    storeDelivery(store.db, { state: "succeeded", eventSeq, seq: 1_002 });
-    storeDelivery(store.db, { state, eventSeq, seq: 1_003 });
-    expect(total(sweep(store, "dead_bodies", { before: 0 }))).toBe(isFinal(state) ? 1 : 0);
-  },
-);
+test.each(
+  DELIVERY_STATES,
+)("an event's body stays while one of its deliveries is %s, unless that is final", (state) => {
+  const store = openBareStore();
+  store.apply({ verb: "accept", event: newEvent() });
+  const eventSeq = 1_001;
+  storeDelivery(store.db, { state: "succeeded", eventSeq, seq: 1_002 });
+  storeDelivery(store.db, { state, eventSeq, seq: 1_003 });
+  expect(total(sweep(store, "dead_bodies", { before: 0 }))).toBe(isFinal(state) ? 1 : 0);
+});
 
 test("bodies go oldest first, as many as asked", () => {
   const store = openBareStore();

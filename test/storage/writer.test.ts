@@ -142,31 +142,30 @@ const DISASTERS = [
   ["a read-only file", () => db.run("PRAGMA query_only = ON"), () => db.run("PRAGMA query_only = OFF")],
 ] as const;
 
-test.each(DISASTERS)(
-  "%s: refusable commands are refused, kept ones are written when it is over",
-  async (...args) => {
-    const [, begin, end] = args;
-    const writer = createWriter();
-    begin();
-    const refused = codeOf(writer.submit({ value: 1 }));
-    const kept = [2, 3, 4].map((value) => writer.submit({ value }, { isKept: true }));
-    endTurn();
-    expect(await refused).toBe("storage_unavailable");
-    expect(health.map(({ isHealthy }) => isHealthy)).toEqual([false]);
-    expect(await codeOf(writer.submit({ value: 5 }))).toBe("storage_unavailable");
+test.each(
+  DISASTERS,
+)("%s: refusable commands are refused, kept ones are written when it is over", async (...args) => {
+  const [, begin, end] = args;
+  const writer = createWriter();
+  begin();
+  const refused = codeOf(writer.submit({ value: 1 }));
+  const kept = [2, 3, 4].map((value) => writer.submit({ value }, { isKept: true }));
+  endTurn();
+  expect(await refused).toBe("storage_unavailable");
+  expect(health.map(({ isHealthy }) => isHealthy)).toEqual([false]);
+  expect(await codeOf(writer.submit({ value: 5 }))).toBe("storage_unavailable");
 
-    clock.advance(2_000);
-    endTurn();
-    expect(writer.health.isHealthy).toBe(false);
+  clock.advance(2_000);
+  endTurn();
+  expect(writer.health.isHealthy).toBe(false);
 
-    end();
-    clock.advance(500);
-    endTurn();
-    expect(await Promise.all(kept)).toEqual([2, 3, 4]);
-    expect(values()).toEqual([2, 3, 4]);
-    expect(health.map(({ isHealthy }) => isHealthy)).toEqual([false, true]);
-  },
-);
+  end();
+  clock.advance(500);
+  endTurn();
+  expect(await Promise.all(kept)).toEqual([2, 3, 4]);
+  expect(values()).toEqual([2, 3, 4]);
+  expect(health.map(({ isHealthy }) => isHealthy)).toEqual([false, true]);
+});
 
 test("a file that can be written again is healthy without any command", async () => {
   const writer = createWriter();

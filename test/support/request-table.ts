@@ -1,6 +1,6 @@
 /** Tables of requests and what each must be answered: most HTTP tests are data. */
 import { expect, test } from "bun:test";
-import { type Json, startTestApp, type TestApp, type TestAppOptions, type TestRequest } from "./test-app.ts";
+import { startTestApp, type TestApp, type TestAppOptions, type TestRequest } from "./test-app.ts";
 
 export interface RequestCase extends TestRequest {
   /** A sentence: the test's name. */
@@ -10,7 +10,7 @@ export interface RequestCase extends TestRequest {
   /** error.code of the native envelope. */
   readonly code?: string;
   /** What the JSON answer contains; it may hold more. */
-  readonly json?: Json;
+  readonly json?: object;
   /** Headers of the answer; null: absent. */
   readonly answerHeaders?: Readonly<Record<string, string | null>>;
   /** Runs before the request. */

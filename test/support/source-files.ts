@@ -117,6 +117,7 @@ function collect(program: Program, text: string, lineOf: (offset: number) => num
   const banned: Place[] = [];
   const functions: SourceFunction[] = [];
   const suites = new Set<number>();
+  const methodNames = new Map<number, string>();
   const textOf = (node: Node) => text.slice(node.start, node.end);
   const use = (node: Node, as = textOf(node)) => uses.push({ line: lineOf(node.start), text: as });
   const ban = (what: string) => (node: Node) =>
@@ -125,7 +126,7 @@ function collect(program: Program, text: string, lineOf: (offset: number) => num
     if (!node.body) return;
     const line = lineOf(node.start);
     functions.push({
-      name: node.id?.name ?? textOf(node).slice(0, 40).split("\n")[0] ?? "",
+      name: node.id?.name ?? methodNames.get(node.start) ?? textOf(node).slice(0, 40).split("\n")[0] ?? "",
       line,
       lineCount: lineOf(node.end) - line + 1,
       parameterCount: node.params.length,
@@ -143,6 +144,7 @@ function collect(program: Program, text: string, lineOf: (offset: number) => num
     NewExpression(node) {
       if (textOf(node.callee) === "Date" && node.arguments.length === 0) use(node, "new Date()");
     },
+    MethodDefinition: ({ key, value }) => void methodNames.set(value.start, textOf(key)),
     FunctionDeclaration: addFunction,
     FunctionExpression: addFunction,
     ArrowFunctionExpression: addFunction,

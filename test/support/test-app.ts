@@ -1,6 +1,7 @@
 /**
- * Everything behind HTTP for tests: the real engine on a real store in memory, a clock that stands still, a sender
- * that answers as told, and the real doors. Requests go through the server in process; start() opens real sockets.
+ * Everything behind HTTP for tests: the real engine on a real store in memory, a clock that stands still, a
+ * sender that answers as told, and the real doors. Requests go through the server in process; start() opens
+ * real sockets.
  *
  * Whatever the native API answers is checked against the schema that its OpenAPI document shows.
  */
@@ -20,7 +21,7 @@ import type { Log } from "../../src/runtime/log.ts";
 import { SILENT_LOG } from "../../src/runtime/log.ts";
 import { DURATION_BUCKETS_MS } from "../../src/runtime/metrics.ts";
 import { Probe } from "../../src/runtime/probe.ts";
-import type { DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
+import type { Declarations, DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
 import type { SendRequest, SendResult } from "../../src/runtime/sender.ts";
 import type { Store } from "../../src/storage/contract.ts";
 import { newEndpoint, newSource } from "./factory.ts";
@@ -35,7 +36,7 @@ export const KEYS = {
   other: "key-other",
 } as const;
 
-export interface LogLine {
+interface LogLine {
   readonly level: "warn" | "error";
   readonly event: string;
   readonly fields: Readonly<Record<string, unknown>>;
@@ -63,7 +64,7 @@ export interface TestRequest {
   readonly peer?: string;
 }
 
-export const READ_TIMEOUT_MS = 10_000;
+const READ_TIMEOUT_MS = 10_000;
 export const BODY_BYTES_MAX = 65_536;
 
 export interface TestApp extends AsyncDisposable {
@@ -80,48 +81,100 @@ export interface TestApp extends AsyncDisposable {
   /** Answers of the sender for the next attempts; after them it answers 200. */
   readonly sendResults: SendResult[];
   /** What the next reload finds. */
-  reloadResult: ReloadResult;
+  readonly reload: { result: ReloadResult };
   /** One request in process, as a listener would answer it. */
   request(path: string, request?: TestRequest): Promise<Response>;
   /** One request to the native API with the admin key; checks the answer against its documented schema. */
-  api(path: string, request?: TestRequest): Promise<{ status: number; headers: Headers; json: Json }>;
+  api(path: string, request?: TestRequest): Promise<{ status: number; headers: Headers; json: AnyAnswer }>;
   /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
   flush(): Promise<void>;
   /** Sends a body to a source and returns the shown id of the event. */
   ingest(source: string, body?: string): Promise<string>;
 }
 
-/** Parsed JSON whose shape the test knows. */
-// biome-ignore lint/suspicious/noExplicitAny: assertions read it, and the schema check has judged it before.
-export type Json = any;
+/** What tests read out of answers. Which members an answer really has, the schema check has judged before. */
+interface AnyObject {
+  readonly id: string;
+  readonly name: string;
+  readonly state: string;
+  readonly source: string;
+  readonly reason: string;
+  readonly eventId: string;
+  readonly endpointId: string;
+  readonly eventType: string;
+  readonly breaker: object;
+  readonly headers: object;
+}
+
+export interface AnyAnswer extends AnyObject {
+  readonly data: readonly AnyObject[];
+  readonly nextCursor: string | null;
+  readonly error: object;
+}
 
 export async function startTestApp(options: TestAppOptions = {}): Promise<TestApp> {
   const clock = new FakeClock();
-  const store = openTestStore({ clock });
-  const probe = new Probe();
   const logged: LogLine[] = [];
   const log = recordingLog(logged);
+  const store = openTestStore({ clock });
   const sent: SendRequest[] = [];
   const sendResults: SendResult[] = [];
-  const engine = new Engine({
-    store,
+  const send = async (request: SendRequest) => {
+    sent.push(request);
+    return sendResults.shift() ?? sendResponse(200);
+  };
+  const probe = new Probe();
+  const engine = createTestEngine({ store, clock, log, probe, send });
+  await engine.reconcile(declarationsOf(options));
+  await engine.start();
+  const reload: { result: ReloadResult } = {
+    result: { ok: true, created: [], updated: [], retired: [], restartFor: [] },
+  };
+  const deps = createDeps({ engine, store, clock, log, options }, async () => reload.result);
+  const server = createTestServer({ engine, store, clock, log, options }, deps);
+  return {
     clock,
+    store,
+    engine,
     probe,
-    log,
-    random: { bytes: countingBytes(), unit: () => 0 },
-    sender: {
-      send: async (request) => {
-        sent.push(request);
-        return sendResults.shift() ?? sendResponse(200);
-      },
-      abortAll: () => {},
+    server,
+    logged,
+    sent,
+    sendResults,
+    reload,
+    routes: createApiRoutes(deps),
+    ...requestVerbs(server, createApiRoutes(deps)),
+    flush: () => store.heartbeat(clock.now()),
+    async [Symbol.asyncDispose]() {
+      await server.stop(0);
+      await engine.stop(0);
+      await store.close();
     },
+  };
+}
+
+interface EngineParts {
+  readonly store: Store;
+  readonly clock: FakeClock;
+  readonly log: Log;
+  readonly probe: Probe;
+  readonly send: (request: SendRequest) => Promise<SendResult>;
+}
+
+function createTestEngine({ send, ...shared }: EngineParts): Engine {
+  return new Engine({
+    ...shared,
+    random: { bytes: countingBytes(), unit: () => 0 },
+    sender: { send, abortAll: () => {} },
     profiles: createProfiles([NATIVE_PROFILE]),
     inFlightMax: 64,
     keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
     diskBytesMax: 1e9,
   });
-  await engine.reconcile({
+}
+
+function declarationsOf({ endpoints, sources }: TestAppOptions): Declarations {
+  return {
     projects: ["default", "other"],
     apiKeys: [
       declareKey("default", "admin"),
@@ -129,72 +182,30 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
       declareKey("default", "ingest"),
       { ...declareKey("other", "admin"), hash: sha256(KEYS.other) },
     ],
-    endpoints: (options.endpoints ?? [{ name: "app" }]).map(declareEndpoint),
-    sources: (options.sources ?? [{ name: "orders", to: ["app"] }]).map(declareSource),
-  });
-  await engine.start();
-  const state: { reloadResult: ReloadResult } = {
-    reloadResult: { ok: true, created: [], updated: [], retired: [], restartFor: [] },
+    endpoints: (endpoints ?? [{ name: "app" }]).map(declareEndpoint),
+    sources: (sources ?? [{ name: "orders", to: ["app"] }]).map(declareSource),
   };
-  const deps = createDeps({ engine, store, clock, log, options }, () => state.reloadResult);
-  const server = createHttpServer({
-    listeners: options.listeners ?? [],
-    doors: [
-      ...createNativeDoors({
-        ...deps,
-        ingest: engine.ingest,
-        metrics: engine.metrics,
-        durationBucketsMs: DURATION_BUCKETS_MS,
-        bodyBytesMax: BODY_BYTES_MAX,
-        hasEcho: options.hasEcho ?? false,
-      }),
-      ...(options.doors ?? []),
-    ],
-    trustedProxies: options.trustedProxies ?? [],
-    readTimeoutMs: READ_TIMEOUT_MS,
-    clock,
-    log,
-    nextId: engine.nextId,
-  });
-  const routes = createApiRoutes(deps);
-  const request = (path: string, given: TestRequest = {}) =>
+}
+
+type Verbs = Pick<TestApp, "request" | "api" | "ingest">;
+
+function requestVerbs(server: HttpServer, routes: readonly ApiRoute[]): Verbs {
+  const request: TestApp["request"] = (path, given = {}) =>
     server.handle(toRequest(path, given), given.role, {
       peerAddress: () => given.peer ?? "127.0.0.1",
       holdOpen: () => {},
     });
   return {
-    clock,
-    store,
-    engine,
-    probe,
-    server,
-    routes,
-    logged,
-    sent,
-    sendResults,
-    get reloadResult() {
-      return state.reloadResult;
-    },
-    set reloadResult(result) {
-      state.reloadResult = result;
-    },
     request,
     async api(path, given = {}) {
       const response = await request(`/_/api${path}`, { key: KEYS.admin, ...given });
-      const json: unknown = await response.json();
+      const json = (await response.json()) as AnyAnswer;
       checkAnswer(routes, { method: given.method ?? "GET", path, status: response.status }, json);
       return { status: response.status, headers: response.headers, json };
     },
     async ingest(source, body = "{}") {
       const response = await request(`/in/${source}`, { method: "POST", body });
-      const receipt = (await response.json()) as Json;
-      return receipt.id;
-    },
-    flush: () => store.heartbeat(clock.now()),
-    async [Symbol.asyncDispose]() {
-      await server.stop(0);
-      await engine.stop(0);
-      await store.close();
+      return ((await response.json()) as { id: string }).id;
     },
   };
 }
@@ -219,7 +230,7 @@ interface Parts {
   readonly options: TestAppOptions;
 }
 
-function createDeps({ engine, store, clock, log, options }: Parts, reload: () => ReloadResult) {
+function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
   const { directory, commands, breakers, lanes, slots } = engine;
   return {
     clock,
@@ -242,8 +253,33 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     apiUrl: "http://api.example",
     build: { version: "1.2.3", commit: "abc1234" },
     startedAt: clock.wallNow(),
-    reload: async () => reload(),
+    reload,
   } satisfies ApiDeps;
+}
+
+function createTestServer(
+  { engine, clock, log, options }: Parts,
+  deps: ReturnType<typeof createDeps>,
+): HttpServer {
+  const { listeners = [], doors = [], trustedProxies = [], hasEcho = false } = options;
+  const { ingest, metrics, nextId } = engine;
+  const native = createNativeDoors({
+    ...deps,
+    ingest,
+    metrics,
+    durationBucketsMs: DURATION_BUCKETS_MS,
+    bodyBytesMax: BODY_BYTES_MAX,
+    hasEcho,
+  });
+  return createHttpServer({
+    listeners,
+    doors: [...native, ...doors],
+    trustedProxies,
+    readTimeoutMs: READ_TIMEOUT_MS,
+    clock,
+    log,
+    nextId,
+  });
 }
 
 function toRequest(path: string, { method = "GET", headers = {}, body, key }: TestRequest): Request {

@@ -15,7 +15,10 @@ export interface BasicOptions {
 /** RFC 9110 section 11.1: the scheme's name is case-insensitive. */
 const CREDENTIALS = /^basic +(\S+)$/i;
 
-/** Prepares the check. Throws `invalid_request` for a user name with a colon, which RFC 7617 section 2 forbids. */
+/**
+ * Prepares the check. Throws `invalid_request` for a user name with a colon, which RFC 7617 section 2
+ * forbids.
+ */
 export function prepareBasic(options: BasicOptions): Verifier {
   const { username } = options;
   if (username.includes(":")) throw new AppError("invalid_request", "A user name must not contain a colon.");

@@ -6,7 +6,9 @@ import type { SignedRequest } from "./types.ts";
 /** RFC 9110 section 5.6.2: the characters of a token. */
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
-/** Throws `invalid_request` for a name that no header can have; `Headers` would throw on it at every request. */
+/**
+ * Throws `invalid_request` for a name that no header can have; `Headers` would throw on it at every request.
+ */
 export function checkHeaderName(name: string): string {
   if (!TOKEN.test(name)) throw new AppError("invalid_request", `"${name}" is no header name.`);
   return name;

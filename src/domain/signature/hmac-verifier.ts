@@ -1,24 +1,15 @@
-/** The steps that all HMAC schemes share; a scheme only says how to read its headers. */
+/** Verification by HMAC: the signature is made again with each secret and compared. */
 
+import { type Claim, type ClaimReader, claimVerifier } from "./claim-verifier.ts";
 import {
   type DigestEncoding,
   digestPattern,
   type HmacAlgorithm,
+  type KeyedHash,
   keyedHash,
-  type SignedParts,
 } from "./keyed-hash.ts";
-import { equalText, matchKeyring, prepareKeyring } from "./keyring.ts";
-import { ACCEPTED, malformedSignature, signatureMismatch } from "./refusal.ts";
-import { refuseStale, type SignedTime, TOLERANCE_DEFAULT_MS } from "./timestamp.ts";
-import type { Refusal, Secret, SignedRequest, Verifier } from "./types.ts";
-
-/** What a request claims: these signatures, over these bytes, made at this time. */
-export interface HmacClaim {
-  readonly ok: true;
-  readonly signatures: readonly string[];
-  readonly signed: SignedParts;
-  readonly time?: SignedTime;
-}
+import { equalText, prepareKeyring } from "./keyring.ts";
+import type { Secret, Verifier } from "./types.ts";
 
 export interface HmacVerifierOptions {
   /** The header that carries the signature; named in refusals. */
@@ -29,36 +20,24 @@ export interface HmacVerifierOptions {
   /** From the secret as written to the key; the UTF-8 bytes of the text when omitted. */
   readonly deriveKey?: (secret: string) => string | Uint8Array;
   readonly toleranceMs?: number | undefined;
-  /** Must not throw, whatever the request holds. */
-  readonly read: (request: SignedRequest) => HmacClaim | Refusal;
+  readonly read: ClaimReader;
 }
 
-/**
- * Returns a verifier that accepts when any well-formed signature matches under any valid secret and the time is
- * fresh. The signature is checked before the time: "out of tolerance" then means that the right sender signed, and
- * that either its clock is off or the request was replayed.
- */
+/** Derives the keys and returns the check; see claimVerifier for its verdicts. */
 export function hmacVerifier(options: HmacVerifierOptions): Verifier {
-  const { header, algorithm, encoding, read } = options;
+  const { header, algorithm, encoding, read, toleranceMs } = options;
   const derive = options.deriveKey ?? ((secret: string) => secret);
   const keyring = prepareKeyring(options.secrets, (value) => keyedHash(algorithm, derive(value), encoding));
   const wellFormed = digestPattern(algorithm, encoding);
-  const toleranceMs = options.toleranceMs ?? TOLERANCE_DEFAULT_MS;
-  return (request, now) => {
-    const claim = read(request);
-    if (!claim.ok) return claim;
-    const signatures = claim.signatures.filter((signature) => wellFormed.test(signature));
-    if (signatures.length === 0)
-      return malformedSignature(header, `holds no ${algorithm} signature in ${encoding}`);
-    const match = matchKeyring(keyring, now, (hash) => {
-      const expected = hash(claim.signed);
-      let equal = false;
-      for (const signature of signatures) {
-        if (equalText(expected, signature)) equal = true;
-      }
-      return equal;
-    });
-    if (!match.ok) return signatureMismatch(header, match.oldSecretUntil);
-    return (claim.time && refuseStale(claim.time, now, toleranceMs)) ?? ACCEPTED;
-  };
+  const kind = `${algorithm} signature in ${encoding}`;
+  return claimVerifier({ header, keyring, read, wellFormed, kind, matches, toleranceMs });
+}
+
+function matches(hash: KeyedHash, { signed, signatures }: Claim): boolean {
+  const expected = hash(signed);
+  let equal = false;
+  for (const signature of signatures) {
+    if (equalText(expected, signature)) equal = true;
+  }
+  return equal;
 }

@@ -1,8 +1,9 @@
 /** The configurable HMAC scheme; many presets are nothing but a set of its options. */
 
 import { AppError } from "../errors.ts";
+import type { Claim } from "./claim-verifier.ts";
 import { checkHeaderName, readHeader } from "./header.ts";
-import { type HmacClaim, hmacVerifier } from "./hmac-verifier.ts";
+import { hmacVerifier } from "./hmac-verifier.ts";
 import type { DigestEncoding, HmacAlgorithm } from "./keyed-hash.ts";
 import { malformedSignature, missingSignature } from "./refusal.ts";
 import { parseTemplate, type Template } from "./template.ts";
@@ -30,22 +31,34 @@ export interface HmacOptions {
   readonly publicUrl?: string;
 }
 
-/** Prepares the check. Throws `invalid_request` when the template uses a header that is not named, and alike. */
+/** Which option says where a placeholder's text comes from. */
+const SOURCES = [
+  ["timestamp", "timestampHeader"],
+  ["id", "idHeader"],
+  ["url", "publicUrl"],
+] as const;
+
+/**
+ * Prepares the check. Throws `invalid_request` when the template uses a header that is not named, and alike.
+ */
 export function prepareHmac(options: HmacOptions): Verifier {
   const template = parseTemplate(options.template ?? "{body}");
   const { header, timestampHeader, idHeader, publicUrl } = options;
   for (const name of [header, timestampHeader, idHeader]) {
     if (name !== undefined) checkHeaderName(name);
   }
-  const sources = { timestamp: timestampHeader, id: idHeader, url: publicUrl, body: "" };
-  for (const name of template.uses) {
-    if (sources[name] !== undefined) continue;
-    throw new AppError("invalid_request", `The signature template uses {${name}}, which has no source.`);
+  const sources = { timestampHeader, idHeader, publicUrl };
+  for (const [placeholder, option] of SOURCES) {
+    if (!template.uses.has(placeholder) || sources[option] !== undefined) continue;
+    throw new AppError(
+      "invalid_request",
+      `The signature covers {${placeholder}}, so that ${option} is needed.`,
+    );
   }
   return hmacVerifier({ ...options, read: (request) => readClaim(options, template, request) });
 }
 
-function readClaim(options: HmacOptions, template: Template, request: SignedRequest): HmacClaim | Refusal {
+function readClaim(options: HmacOptions, template: Template, request: SignedRequest): Claim | Refusal {
   const { header, timestampHeader, idHeader } = options;
   const value = readHeader(request, header);
   if (value === null) return missingSignature(header);

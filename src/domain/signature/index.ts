@@ -1,16 +1,32 @@
 /**
- * Signatures, inbound and outbound: the table of schemes. A new scheme is one file and one line in a table; the
- * parameter types follow from it. Everything here is pure: the clock comes in as `now`.
+ * Signatures, inbound and outbound: the table of schemes. A new scheme is one file and one line in a table;
+ * the parameter types follow from it. Everything here is pure: the clock comes in as `now`.
  */
 
+import { AppError } from "../errors.ts";
 import { prepareBasic } from "./basic.ts";
+import { prepareDiscord } from "./discord.ts";
 import { prepareGithub } from "./github.ts";
+import { prepareGitlab } from "./gitlab.ts";
 import { prepareHmac } from "./hmac.ts";
+import { prepareHookbridge } from "./hookbridge.ts";
+import { prepareLinear } from "./linear.ts";
 import { prepareNone } from "./none.ts";
+import { preparePaddle } from "./paddle.ts";
+import { preparePosthook } from "./posthook.ts";
+import { preparePyfly } from "./pyfly.ts";
+import { ACCEPTED } from "./refusal.ts";
+import { prepareShopify } from "./shopify.ts";
+import { prepareSlack } from "./slack.ts";
+import { prepareSquare } from "./square.ts";
 import { prepareStandard, prepareStandardSigner } from "./standard.ts";
+import { prepareStandardEd25519 } from "./standard-ed25519.ts";
 import { prepareStripe } from "./stripe.ts";
+import { prepareSvix } from "./svix.ts";
 import { prepareToken } from "./token.ts";
+import { prepareTwilio } from "./twilio.ts";
 import type { SignatureHeader, SignedRequest, Signer, SignInput, Verifier, VerifyResult } from "./types.ts";
+import { prepareZoom } from "./zoom.ts";
 
 export type * from "./types.ts";
 
@@ -20,8 +36,22 @@ const VERIFIERS = {
   basic: prepareBasic,
   hmac: prepareHmac,
   standard: prepareStandard,
+  "standard-ed25519": prepareStandardEd25519,
   stripe: prepareStripe,
   github: prepareGithub,
+  gitlab: prepareGitlab,
+  shopify: prepareShopify,
+  slack: prepareSlack,
+  twilio: prepareTwilio,
+  paddle: preparePaddle,
+  linear: prepareLinear,
+  discord: prepareDiscord,
+  zoom: prepareZoom,
+  square: prepareSquare,
+  svix: prepareSvix,
+  hookbridge: prepareHookbridge,
+  posthook: preparePosthook,
+  pyfly: preparePyfly,
 };
 
 const SIGNERS = {
@@ -31,8 +61,8 @@ const SIGNERS = {
 type VerifierTable = typeof VERIFIERS;
 type SignerTable = typeof SIGNERS;
 
-export type VerifyScheme = keyof VerifierTable;
-export type SignScheme = keyof SignerTable;
+type VerifyScheme = keyof VerifierTable;
+type SignScheme = keyof SignerTable;
 
 /** A scheme and its parameters. Treat it as frozen: prepared keys are remembered under its identity. */
 export type VerifySpec = {
@@ -44,12 +74,9 @@ export type SignSpec = {
   [Scheme in SignScheme]: { readonly scheme: Scheme } & Parameters<SignerTable[Scheme]>[0];
 }[SignScheme];
 
-export const VERIFY_SCHEMES = Object.freeze(Object.keys(VERIFIERS)) as readonly VerifyScheme[];
-export const SIGN_SCHEMES = Object.freeze(Object.keys(SIGNERS)) as readonly SignScheme[];
-
 /**
- * Derives the keys of a spec once and returns its check, for the hot path. Throws `invalid_request` when the spec
- * cannot work (no secret, an empty one, an impossible header name or template).
+ * Derives the keys of a spec once and returns its check, for the hot path. Throws `invalid_request` when the
+ * spec cannot work (no secret, an empty one, an impossible header name or template).
  */
 export function prepareVerify(spec: VerifySpec): Verifier {
   // The table pairs each scheme with the function for its own parameters; the types cannot follow that.
@@ -57,46 +84,48 @@ export function prepareVerify(spec: VerifySpec): Verifier {
   return prepare(spec);
 }
 
-/** Prepares several specs that must all pass; the first refusal is the answer. Throws as prepareVerify does. */
+/**
+ * Prepares several specs that must all pass; the first refusal is the answer. Throws as prepareVerify does,
+ * and for an empty list, which would admit everything.
+ */
 export function prepareVerifyAll(specs: readonly VerifySpec[]): Verifier {
+  if (specs.length === 0) throw new AppError("invalid_request", "At least one verification is needed.");
   const verifiers = specs.map(prepareVerify);
   return (request, now) => {
     for (const verifier of verifiers) {
       const result = verifier(request, now);
       if (!result.ok) return result;
     }
-    return { ok: true };
+    return ACCEPTED;
   };
 }
 
-/** Derives the keys of a spec once and returns its signer. Throws as prepareVerify does. */
-export function prepareSign(spec: SignSpec): Signer {
-  const prepare = SIGNERS[spec.scheme] as (spec: SignSpec) => Signer;
-  return prepare(spec);
-}
-
-const preparedVerifiers = new WeakMap<VerifySpec, Verifier>();
-const preparedSigners = new WeakMap<SignSpec, Signer>();
+const verifiers = new WeakMap<VerifySpec, Verifier>();
+const signers = new WeakMap<SignSpec, Signer>();
 
 /**
- * Judges a request. Throws for a spec that cannot work (see prepareVerify), never for anything in the request.
- * `now` is the machine's time in epoch milliseconds.
+ * Judges a request, `now` being the machine's time in epoch milliseconds. Throws for a spec that cannot work
+ * (see prepareVerify), never for anything in the request.
  */
 export function verify(spec: VerifySpec, request: SignedRequest, now: number): VerifyResult {
-  let verifier = preparedVerifiers.get(spec);
+  let verifier = verifiers.get(spec);
   if (verifier === undefined) {
     verifier = prepareVerify(spec);
-    preparedVerifiers.set(spec, verifier);
+    verifiers.set(spec, verifier);
   }
   return verifier(request, now);
 }
 
-/** Returns the headers that sign one attempt, in a stable order. Throws for a spec that cannot work. */
+/**
+ * Returns the headers that sign one attempt, in a stable order. The first call for a spec derives its keys,
+ * and throws `invalid_request` for a spec that cannot work.
+ */
 export function signHeaders(spec: SignSpec, input: SignInput): SignatureHeader[] {
-  let signer = preparedSigners.get(spec);
+  let signer = signers.get(spec);
   if (signer === undefined) {
-    signer = prepareSign(spec);
-    preparedSigners.set(spec, signer);
+    const prepare = SIGNERS[spec.scheme] as (spec: SignSpec) => Signer;
+    signer = prepare(spec);
+    signers.set(spec, signer);
   }
   return signer(input);
 }

@@ -18,8 +18,8 @@ const MATCH: KeyMatch = Object.freeze({ ok: true });
 const NO_MATCH: KeyMatch = Object.freeze({ ok: false });
 
 /**
- * Derives every key. Throws `invalid_request` when there is no secret or an empty one: a source whose secret got
- * lost must not come up as one that anybody can sign for.
+ * Derives every key. Throws `invalid_request` when there is no secret or an empty one: a source whose secret
+ * got lost must not come up as one that anybody can sign for.
  */
 export function prepareKeyring<Key>(
   secrets: readonly Secret[],
@@ -38,8 +38,8 @@ export function validKeys<Key>(keyring: Keyring<Key>, now: number): Key[] {
 }
 
 /**
- * Tries every valid key, also after a match, so that the time taken does not tell which one it was. Old keys are
- * tried only when no valid one matched: they change the explanation, never the verdict.
+ * Tries every valid key, also after a match, so that the time taken does not tell which one it was. Old keys
+ * are tried only when no valid one matched: they change the explanation, never the verdict.
  */
 export function matchKeyring<Key>(
   keyring: Keyring<Key>,
@@ -58,8 +58,8 @@ export function matchKeyring<Key>(
 }
 
 /**
- * Compares text without telling how much of it was right. Lengths are no secret. UTF-8 keeps characters outside
- * Latin-1 apart; a single-byte encoding would fold U+0161 onto "a".
+ * Compares text without telling how much of it was right. Lengths are no secret. UTF-8 keeps characters
+ * outside Latin-1 apart; a single-byte encoding would fold U+0161 onto "a".
  */
 export function equalText(left: string, right: string): boolean {
   if (left.length !== right.length) return false;

@@ -1,4 +1,6 @@
-/** No verification. Must be written out in the configuration, so that nobody gets it by leaving a key away. */
+/**
+ * No verification. Must be written out in the configuration, so that nobody gets it by leaving a key away.
+ */
 
 import { ACCEPTED } from "./refusal.ts";
 import type { Verifier } from "./types.ts";

@@ -1,28 +1,26 @@
-/** Standard Webhooks, symmetric (v1): https://github.com/standard-webhooks/standard-webhooks/blob/main/spec */
+/** Standard Webhooks, symmetric (v1): https://github.com/standard-webhooks/standard-webhooks, spec. */
 
 import { AppError } from "../errors.ts";
-import { readHeader } from "./header.ts";
-import { type HmacClaim, hmacVerifier } from "./hmac-verifier.ts";
+import { hmacVerifier } from "./hmac-verifier.ts";
 import { keyedHash } from "./keyed-hash.ts";
 import { prepareKeyring, validKeys } from "./keyring.ts";
-import { malformedSignature, missingSignature } from "./refusal.ts";
-import { parseUnixSeconds } from "./timestamp.ts";
-import type { PresetOptions, Refusal, Secret, SignedRequest, Signer, Verifier } from "./types.ts";
+import { type StandardHeaderNames, standardReader, WEBHOOK_HEADERS } from "./standard-headers.ts";
+import type { PresetOptions, Secret, Signer, Verifier } from "./types.ts";
 
-const ID = "webhook-id";
-const TIMESTAMP = "webhook-timestamp";
-const SIGNATURE = "webhook-signature";
-const VERSION = "v1,";
+export function prepareStandard(options: PresetOptions): Verifier {
+  return standardVerifier(options, WEBHOOK_HEADERS);
+}
 
-export function prepareStandard({ secrets, toleranceMs }: PresetOptions): Verifier {
+/** The same under other header names. */
+export function standardVerifier(options: PresetOptions, names: StandardHeaderNames): Verifier {
   return hmacVerifier({
-    header: SIGNATURE,
+    header: names.signature,
     algorithm: "sha256",
     encoding: "base64",
-    secrets,
+    secrets: options.secrets,
     deriveKey: standardKey,
-    toleranceMs,
-    read,
+    toleranceMs: options.toleranceMs,
+    read: standardReader(names, "v1"),
   });
 }
 
@@ -31,8 +29,8 @@ export interface StandardSignOptions {
 }
 
 /**
- * Signs with every valid secret, in their order, so that receivers may change over at any time of a rotation. When
- * all have expired the first one signs all the same: an unsigned delivery would help nobody.
+ * Signs with every valid secret, in their order, so that receivers may change over at any time of a rotation.
+ * When all have expired the first one signs all the same: an unsigned delivery would help nobody.
  */
 export function prepareStandardSigner({ secrets }: StandardSignOptions): Signer {
   const keyring = prepareKeyring(secrets, (value) => keyedHash("sha256", standardKey(value), "base64"));
@@ -40,45 +38,27 @@ export function prepareStandardSigner({ secrets }: StandardSignOptions): Signer 
   return ({ id, timestamp, body, now }) => {
     const valid = validKeys(keyring, now);
     const signed = [`${id}.${timestamp}.`, body];
-    const signatures = (valid.length > 0 ? valid : first).map((hash) => VERSION + hash(signed));
+    const signatures = (valid.length > 0 ? valid : first).map((hash) => `v1,${hash(signed)}`);
     return [
-      [ID, id],
-      [TIMESTAMP, String(timestamp)],
-      [SIGNATURE, signatures.join(" ")],
+      [WEBHOOK_HEADERS.id, id],
+      [WEBHOOK_HEADERS.timestamp, String(timestamp)],
+      [WEBHOOK_HEADERS.signature, signatures.join(" ")],
     ];
   };
 }
 
-/** Reads space-separated `v1,<base64>`; other versions are ignored, and so is the comma of two joined headers. */
-function read(request: SignedRequest): HmacClaim | Refusal {
-  const id = readHeader(request, ID);
-  if (id === null) return missingSignature(ID);
-  const timestamp = readHeader(request, TIMESTAMP);
-  if (timestamp === null) return missingSignature(TIMESTAMP);
-  const value = readHeader(request, SIGNATURE);
-  if (value === null) return missingSignature(SIGNATURE);
-  const time = parseUnixSeconds(timestamp);
-  if (time === null) return malformedSignature(TIMESTAMP, "is no Unix timestamp");
-  const signatures = value
-    .split(" ")
-    .filter((item) => item.startsWith(VERSION))
-    .map((item) => item.slice(VERSION.length).replace(/,$/, ""));
-  return { ok: true, signatures, signed: [id, ".", timestamp, ".", request.body], time };
-}
-
 const PREFIX = "whsec_";
-const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
+const PADDED = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{4}|[A-Za-z0-9+/]{3}=|[A-Za-z0-9+/]{2}==)$/;
+const UNPADDED = /^(?:[A-Za-z0-9+/]{4})*[A-Za-z0-9+/]{2,3}$/;
 
 /**
- * The key is what the base64 after "whsec_" decodes to. A secret without the prefix is read the same way when it is
- * padded base64, as the official libraries do, and else taken as UTF-8 text. Throws `invalid_request` for a
- * prefixed secret that is no base64, which would never match anything.
+ * The key is what the base64 after "whsec_" decodes to. A secret without the prefix is read the same way when
+ * it is padded base64, as the official libraries do, and else taken as UTF-8 text. Throws `invalid_request`
+ * for a prefixed secret that is no base64, which would never match anything.
  */
 function standardKey(secret: string): Uint8Array {
-  const prefixed = secret.startsWith(PREFIX);
-  const text = prefixed ? secret.slice(PREFIX.length) : secret;
-  const base64 = BASE64.test(text) && (text.length % 4 === 0 || (prefixed && !text.includes("=")));
-  if (base64) return Buffer.from(text, "base64");
-  if (!prefixed) return Buffer.from(text, "utf8");
+  if (!secret.startsWith(PREFIX)) return Buffer.from(secret, PADDED.test(secret) ? "base64" : "utf8");
+  const text = secret.slice(PREFIX.length);
+  if (PADDED.test(text) || UNPADDED.test(text)) return Buffer.from(text, "base64");
   throw new AppError("invalid_request", "A secret that starts with whsec_ must go on in base64.");
 }

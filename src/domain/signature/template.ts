@@ -3,7 +3,7 @@
 import { AppError } from "../errors.ts";
 import type { SignedParts } from "./keyed-hash.ts";
 
-export interface TemplateValues {
+interface TemplateValues {
   readonly timestamp: string;
   readonly id: string;
   readonly url: string;
@@ -21,7 +21,10 @@ export interface Template {
 const PLACEHOLDER = /\{([^{}]*)\}/;
 const NAMES: ReadonlySet<string> = new Set<Placeholder>(["timestamp", "id", "url", "body"]);
 
-/** Parses a template. Throws `invalid_request` for an unknown placeholder, or when the body would not be signed. */
+/**
+ * Parses a template. Throws `invalid_request` for an unknown placeholder, or when the body would not be
+ * signed.
+ */
 export function parseTemplate(text: string): Template {
   // Splitting by a pattern with one group leaves literals at even places and placeholder names at odd ones.
   const parts = text.split(PLACEHOLDER).map((piece, place): TemplatePart => {

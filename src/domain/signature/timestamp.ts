@@ -28,17 +28,19 @@ export function parseUnixTime(text: string): SignedTime | null {
   return count >= MILLISECONDS_FROM ? { at: count, unitMs: 1 } : { at: count * SECOND, unitMs: SECOND };
 }
 
-/** Returns a refusal when the time is further than the tolerance from `now`, either way; the edge is inside. */
+/**
+ * Returns a refusal when the time is further than the tolerance from `now`, either way; the edge is inside.
+ */
 export function refuseStale(time: SignedTime, now: number, toleranceMs: number): Refusal | null {
   const skewMs = time.at - Math.floor(now / time.unitMs) * time.unitMs;
   if (Math.abs(skewMs) <= toleranceMs) return null;
   const skewSeconds = skewMs / SECOND;
   const toleranceSeconds = toleranceMs / SECOND;
-  const direction = skewMs > 0 ? "ahead of" : "behind";
+  const distance = `${Math.abs(skewSeconds)} s ${skewMs > 0 ? "ahead of" : "behind"} our clock`;
   return {
     ok: false,
     reason: "timestamp_out_of_tolerance",
-    detail: `The signed timestamp is ${Math.abs(skewSeconds)} s ${direction} our clock; ${toleranceSeconds} s are allowed.`,
+    detail: `The timestamp is ${distance}; ${toleranceSeconds} s are allowed.`,
     diagnosis: { skewSeconds, toleranceSeconds },
   };
 }

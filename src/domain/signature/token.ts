@@ -44,7 +44,10 @@ function readQuery(url: string, name: string): string | null {
   return new URLSearchParams(query).get(name) || null;
 }
 
-/** Hashes the expected credentials, so that a comparison is over 32 bytes and tells nothing about their length. */
+/**
+ * Hashes the expected credentials, so that a comparison is over 32 bytes and tells nothing about their
+ * length.
+ */
 export function prepareCredentials(
   secrets: readonly Secret[],
   toCredential: (secret: string) => string,

@@ -3,15 +3,17 @@
 import type { RejectionReason } from "../rejection.ts";
 
 /**
- * One secret of a rotation. `until` is the last epoch millisecond at which it is valid; a secret whose `until` has
- * passed is an old one: it admits nothing, but a refusal says when it would have matched.
+ * One secret of a rotation. `until` is the last epoch millisecond at which it is valid; a secret whose
+ * `until` has passed is an old one: it admits nothing, but a refusal says when it would have matched.
  */
 export interface Secret {
   readonly value: string;
   readonly until?: number;
 }
 
-/** Reads a header under any spelling of its name, joined with ", " when it was sent twice, as `Headers` does. */
+/**
+ * Reads a header under any spelling of its name, joined with ", " when it was sent twice, as `Headers` does.
+ */
 export interface HeaderReader {
   get(name: string): string | null;
 }
@@ -24,11 +26,17 @@ export interface SignedRequest {
   readonly url: string;
 }
 
-/** Facts that help the sender's developer; safe to store and show because they hold no secret and no signature. */
+/**
+ * Facts that help the sender's developer; safe to store and show because they hold no secret and no
+ * signature.
+ */
 export interface Diagnosis {
   /** The header or query parameter that is missing, unreadable or wrong. */
   readonly field?: string;
-  /** The credential would have been right until this epoch millisecond: the sender still uses a retired secret. */
+  /**
+   * The credential would have been right until this epoch millisecond: the sender still uses a retired
+   * secret.
+   */
   readonly oldSecretUntil?: number;
   /** The sender's timestamp minus our clock: positive means that the sender is ahead. */
   readonly skewSeconds?: number;

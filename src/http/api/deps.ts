@@ -34,7 +34,7 @@ export interface ApiDeps {
   readonly reload: () => Promise<ReloadResult>;
 }
 
-export interface ConfigFault {
+interface ConfigFault {
   /** 1-based; 0 when the file as a whole is at fault. */
   readonly line: number;
   readonly column: number;

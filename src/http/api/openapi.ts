@@ -1,4 +1,7 @@
-/** The OpenAPI 3.1 document, made of the same values that mount the routes. Its schema dialect is JSON Schema 2020-12. */
+/**
+ * The OpenAPI 3.1 document, made of the same values that mount the routes. Its schema dialect is JSON Schema
+ * 2020-12.
+ */
 import type { TSchema } from "@sinclair/typebox";
 import { ERROR_STATUS, type ErrorCode } from "../../domain/errors.ts";
 import { type ApiRoute, TAGS } from "./route.ts";
@@ -61,7 +64,7 @@ function operation(route: ApiRoute, components: Components): Json {
   return {
     operationId: route.operationId,
     summary: route.summary,
-    description: `${route.description ? `${route.description} ` : ""}Needs a key of scope ${route.scope} or admin.`,
+    description: [route.description, `Needs a key of scope ${route.scope}.`].filter(Boolean).join(" "),
     tags: [route.tag],
     parameters: [...pathParameters(route), ...queryParameters(route, components)],
     responses: {

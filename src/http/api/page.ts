@@ -1,4 +1,7 @@
-/** Paging over what is held in memory. The cursor is the number of the last object shown, as in the store's lists. */
+/**
+ * Paging over what is held in memory. The cursor is the number of the last object shown, as in the store's
+ * lists.
+ */
 import { badParameter } from "./query.ts";
 
 const PAGE_LIMIT = 50;

@@ -1,6 +1,7 @@
 /**
- * One route of the native API, as a value: what it is called, who may call it, what it takes and what it answers. The
- * same value mounts the route and describes it in the OpenAPI document, so the two cannot drift apart.
+ * One route of the native API, as a value: what it is called, who may call it, what it takes and what it
+ * answers. The same value mounts the route and describes it in the OpenAPI document, so the two cannot drift
+ * apart.
  */
 import type { Static, TObject, TSchema } from "@sinclair/typebox";
 import type { KeyScope } from "../../domain/access.ts";
@@ -24,7 +25,7 @@ interface RouteFacts {
   readonly errors: readonly ErrorCode[];
 }
 
-export interface ApiCall<Query> {
+interface ApiCall<Query> {
   readonly principal: Principal;
   /** What stands in the path for :id; empty for a path without. */
   readonly id: string;
@@ -47,7 +48,9 @@ export interface ApiRoute extends RouteFacts {
   }) => unknown;
 }
 
-/** Compiles a route. Its `run` returns, or resolves with, what the answer schema says; it throws AppErrors. */
+/**
+ * Compiles a route. Its `run` returns, or resolves with, what the answer schema says; it throws AppErrors.
+ */
 export function defineRoute<Q extends TObject, A extends TSchema>(
   definition: RouteDefinition<Q, A>,
 ): ApiRoute {
@@ -65,8 +68,8 @@ const BODY_BYTES_MAX = 65_536;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * For the routes that take no payload: accepts an absent body, or the empty object that some clients send anyway.
- * Anything else was meant to do something that would not happen, so it is refused.
+ * For the routes that take no payload: accepts an absent body, or the empty object that some clients send
+ * anyway. Anything else was meant to do something that would not happen, so it is refused.
  */
 export async function checkNoPayload(request: Request, bodies: BodyReader): Promise<void> {
   const body = await bodies.read(request, BODY_BYTES_MAX);

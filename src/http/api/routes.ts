@@ -1,7 +1,7 @@
 /**
- * The native API: one Elysia app below /_/api that mounts the routes of all nouns. Elysia only routes; queries are
- * read strictly by our own check and bodies by ourselves, because its parsers forgive too much. Nothing in here is
- * reached without a key, not even a 404.
+ * The native API: one Elysia app below /_/api that mounts the routes of all nouns. Elysia only routes;
+ * queries are read strictly by our own check and bodies by ourselves, because its parsers forgive too much.
+ * Nothing in here is reached without a key, not even a 404.
  */
 import { Type } from "@sinclair/typebox";
 import { type AnyElysia, Elysia } from "elysia";
@@ -92,8 +92,8 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
       const idText = typeof id === "string" ? id : "";
       return Response.json(await route.run({ principal, id: idText, search: context.search }));
     };
-    // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a parameter
-    // has no params at all, whatever the type says.
+    // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a
+    // parameter has no params at all, whatever the type says.
     const handler = ({ request, params }: { request: Request; params?: Record<string, unknown> }) =>
       run(request, params?.id);
     if (route.method === "GET") app.get(route.path, handler, { parse: "none" });

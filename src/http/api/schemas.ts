@@ -60,7 +60,9 @@ export function showOptionalInstant(at: number | null): string | null {
   return at === null ? null : showInstant(at);
 }
 
-/** Returns bytes as JSON can carry them. `isCut`: the end may be missing, in the middle of a character even. */
+/**
+ * Returns bytes as JSON can carry them. `isCut`: the end may be missing, in the middle of a character even.
+ */
 export function showBody(bytes: Uint8Array, isCut = false): { text: string; encoding: BodyEncoding } {
   try {
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: isCut });

@@ -1,0 +1,134 @@
+/**
+ * Fills a store that no process has open: a backlog for the dead endpoint, as if its events had come in over
+ * HTTP, and timers for the living one. It goes through the storage layer, so the rows are the product's own,
+ * only faster.
+ */
+import { join } from "node:path";
+import type { Endpoint } from "../src/domain/endpoint.ts";
+import type { NewEvent } from "../src/domain/event.ts";
+import { createIdFactory, type Id } from "../src/domain/id.ts";
+import type { Source } from "../src/domain/source.ts";
+import { SystemClock } from "../src/runtime/clock.ts";
+import { SystemRandom } from "../src/runtime/random.ts";
+import { openStore, type Store } from "../src/storage/store.ts";
+import { MASTER_KEY_HEX } from "./product.ts";
+
+const BATCH = 4_000;
+const BODY_BYTES = 200;
+const DAY_MS = 86_400_000;
+const HEADERS = JSON.stringify({ "content-type": "application/json", "user-agent": "seed" });
+
+interface Opened {
+  readonly store: Store;
+  readonly nextId: () => Id;
+  readonly now: number;
+}
+
+async function withStore(folder: string, run: (opened: Opened) => Promise<void>): Promise<void> {
+  const clock = new SystemClock();
+  const random = new SystemRandom();
+  const randomBytes = (length: number) => random.bytes(length);
+  const store = openStore({
+    path: join(folder, "postern.db"),
+    // Nobody was promised these rows, and the file is synced when it is closed.
+    durability: "relaxed",
+    masterKey: Buffer.from(MASTER_KEY_HEX, "hex"),
+    clock,
+    randomBytes,
+    version: "bench",
+  });
+  try {
+    const nextId = createIdFactory({ now: () => clock.wallNow(), randomBytes }, store.newestId);
+    await run({ store, nextId, now: clock.now() });
+  } finally {
+    await store.close();
+  }
+}
+
+/** Adds `count` events, each with one delivery that is due now, for the endpoint that nobody listens at. */
+export function seedBacklog(
+  folder: string,
+  count: number,
+  onProgress: (done: number) => void,
+): Promise<void> {
+  return withStore(folder, async (opened) => {
+    const { endpoint, source } = await definitionsOf(opened.store, "dead");
+    for (let done = 0; done < count; ) {
+      const size = Math.min(BATCH, count - done);
+      const batch = Array.from({ length: size }, (_, index) =>
+        opened.store.accept(newEvent(opened, { endpoint, source, number: done + index })),
+      );
+      await Promise.all(batch);
+      done += size;
+      onProgress(done);
+    }
+  });
+}
+
+function newEvent(
+  { nextId, now }: Opened,
+  { endpoint, source, number }: { endpoint: Endpoint; source: Source; number: number },
+): NewEvent {
+  const delivery = {
+    id: nextId(),
+    project: endpoint.project,
+    lane: endpoint.lane,
+    endpointId: endpoint.id,
+    profile: endpoint.profile,
+    state: "queued",
+    dueAt: now,
+    spec: null,
+    payload: null,
+  } as const;
+  return {
+    id: nextId(),
+    project: source.project,
+    sourceSeq: source.seq,
+    type: null,
+    tenant: null,
+    receivedAt: now,
+    remoteAddress: "127.0.0.1",
+    headers: HEADERS,
+    body: Buffer.from(JSON.stringify({ number, padding: "" }).padEnd(BODY_BYTES, " ")),
+    dedupe: { key: `seed-${number}`, expiresAt: now + DAY_MS },
+    deliveries: [delivery],
+  };
+}
+
+/**
+ * Adds one delivery for the living endpoint at each of these instants; the index of the instant is its mark.
+ */
+export function seedTimers(folder: string, dueAts: readonly number[]): Promise<void> {
+  return withStore(folder, async ({ store, nextId, now }) => {
+    const { endpoint } = await definitionsOf(store, "path");
+    const timers = dueAts.map((dueAt, mark) =>
+      store.createDelivery(
+        {
+          id: nextId(),
+          project: endpoint.project,
+          lane: endpoint.lane,
+          endpointId: endpoint.id,
+          profile: endpoint.profile,
+          state: "queued",
+          dueAt,
+          spec: null,
+          payload: { headers: HEADERS, body: Buffer.from(JSON.stringify({ mark })) },
+        },
+        now,
+      ),
+    );
+    await Promise.all(timers);
+  });
+}
+
+/** Returns the source and the endpoint that it leads to. */
+async function definitionsOf(
+  store: Store,
+  sourceName: string,
+): Promise<{ endpoint: Endpoint; source: Source }> {
+  const { endpoints, sources } = await store.loadDefinitions();
+  const source = sources.find(({ name }) => name === sourceName);
+  const endpoint = endpoints.find(({ name }) => name === source?.to[0]);
+  if (!source || !endpoint) throw new Error(`the store knows no source ${sourceName}`);
+  return { source, endpoint };
+}

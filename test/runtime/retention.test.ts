@@ -1,0 +1,102 @@
+import { expect, test } from "bun:test";
+import { DAY, MINUTE } from "../../src/domain/duration.ts";
+import { receiverUrl, startEngine } from "../support/engine.ts";
+
+const APP = receiverUrl("app");
+const KEEP_MS = { delivered: DAY, dead: 10 * DAY, events: DAY, rejections: 2 * DAY };
+
+test("removes what is due and nothing else", async () => {
+  await using run = await startEngine({
+    endpoints: [{ name: "app", retry: { kind: "ladder", delaysMs: [30 * DAY], jitter: 0 } }],
+    sources: [{ verify: [{ scheme: "token", header: "x-token", secrets: [{ value: "t" }] }] }],
+    engine: { keepMs: KEEP_MS },
+  });
+  const headers = { "x-token": "t" };
+  run.receiver.next(APP, 200, 500, 500);
+  await run.accept({ headers });
+  await run.accept({ headers });
+  await run.accept({ headers });
+  const [, , third] = await run.deliveries();
+  await run.engine.commands.cancel("default", third?.id ?? "");
+  await run.receive();
+  await run.settle();
+  const rejections = async () => (await run.store.listRejections({ project: "default" })).data.length;
+  const events = async () => (await run.store.listEvents({ project: "default" })).data.length;
+
+  await run.advance(DAY - 1);
+  expect([await run.states(), await events(), await rejections()]).toEqual([
+    ["succeeded", "retrying", "cancelled"],
+    3,
+    1,
+  ]);
+  await run.advance(MINUTE);
+  // The pending one keeps its event, however old.
+  expect([await run.states(), await events(), await rejections()]).toEqual([["retrying", "cancelled"], 2, 1]);
+  await run.advance(2 * DAY);
+  expect([await run.states(), await events(), await rejections()]).toEqual([["retrying", "cancelled"], 2, 0]);
+  await run.advance(10 * DAY);
+  expect([await run.states(), await events()]).toEqual([["retrying"], 1]);
+  await run.advance(20 * DAY);
+  await run.advance(MINUTE);
+  expect(await run.states()).toEqual(["succeeded"]);
+});
+
+test("forgets a dedupe key when its window is over", async () => {
+  const dedupe = { selectors: [[{ kind: "json", path: ["n"] }]], windowMs: DAY } as const;
+  await using run = await startEngine({ sources: [{ dedupe }] });
+  await run.accept();
+  await run.advance(DAY - 1);
+  expect(await run.receive()).toMatchObject({ isDuplicate: true });
+  await run.advance(1);
+  expect(await run.receive()).toMatchObject({ isDuplicate: false });
+});
+
+test("takes bodies of finished deliveries when the disk budget is short, those of dead letters last", async () => {
+  const budget = { diskBytesMax: Number.MAX_SAFE_INTEGER };
+  await using run = await startEngine({
+    endpoints: [{ name: "app", retry: { kind: "ladder", delaysMs: [], jitter: 0 } }],
+    engine: budget,
+    wrap: (store) => new Proxy(store, { get: (target, name) => (name === "usedBytes" ? used : Reflect.get(target, name)) }),
+  });
+  let usedBytes = 0;
+  const used = () => usedBytes;
+  run.receiver.next(APP, 200, 500);
+  await run.accept();
+  await run.accept();
+  const hasBodies = async () => {
+    const all = await Promise.all((await run.deliveries()).map(({ id }) => run.delivery(id)));
+    return all.map(({ state, hasPayload }) => [state, hasPayload]);
+  };
+  await run.engine.retention.sweep();
+  expect(await hasBodies()).toEqual([
+    ["succeeded", true],
+    ["dead", true],
+  ]);
+  usedBytes = Number.MAX_SAFE_INTEGER;
+  const swept = run.probe.next("retention.swept");
+  await run.engine.retention.sweep();
+  expect(await swept).toEqual({ deleted: 2 });
+  expect(await hasBodies()).toEqual([
+    ["succeeded", false],
+    ["dead", false],
+  ]);
+});
+
+test("refuses producers when the disk budget is used up, until there is room again", async () => {
+  let usedBytes = 0;
+  await using run = await startEngine({
+    engine: { diskBytesMax: 1_000 },
+    wrap: (store) =>
+      new Proxy(store, {
+        get: (target, name) => (name === "usedBytes" ? () => usedBytes : Reflect.get(target, name)),
+      }),
+  });
+  await run.accept();
+  usedBytes = 1_000;
+  await run.advance(100);
+  expect(run.receive()).rejects.toMatchObject({ code: "overloaded", retryAfterMs: MINUTE });
+  usedBytes = 999;
+  await run.advance(100);
+  await run.accept();
+  expect(await run.states()).toEqual(["succeeded", "succeeded"]);
+});
