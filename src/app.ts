@@ -1,6 +1,7 @@
 /**
- * The composition root: the only place that constructs and starts things, in order (store, engine, doors, listeners)
- * and stops them in reverse. A dialect becomes part of the program by its line here, and leaves with it.
+ * The composition root: the only place that constructs and starts things, in order (store, engine, doors,
+ * listeners) and stops them in reverse. A dialect becomes part of the program by its line here, and leaves
+ * with it.
  */
 import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
@@ -40,11 +41,17 @@ export interface AppOptions {
 }
 
 export interface App {
-  /** Resolves when every listener is open and what is due is being sent. Throws StoreOpenError, ServerStartError. */
+  /**
+   * Resolves when every listener is open and what is due is being sent. Throws StoreOpenError,
+   * ServerStartError.
+   */
   start(): Promise<{ readonly listeners: readonly { readonly role: string; readonly url: string }[] }>;
   /** Applies the file as it is now, or changes nothing. */
   reload(): Promise<ReloadResult>;
-  /** Refuses new requests, lets attempts in flight end for at most `limitMs`, writes everything, closes the store. */
+  /**
+   * Refuses new requests, lets attempts in flight end for at most `limitMs`, writes everything, closes the
+   * store.
+   */
   stop(options: { readonly limitMs: number }): Promise<void>;
   /** Gives up what is in flight; it is sent again after the next start. */
   abort(): void;
@@ -222,7 +229,10 @@ function listenersOf({ server }: Config): ListenerOptions[] {
   return listeners;
 }
 
-/** Returns the tables in which the running configuration and the new one differ and that are read only at start. */
+/**
+ * Returns the tables in which the running configuration and the new one differ and that are read only at
+ * start.
+ */
 function restartFor(running: Config, next: Config): string[] {
   return (["server", "store", "egress", "log", "dev"] as const).filter(
     (table) => JSON.stringify(running[table]) !== JSON.stringify(next[table]),

@@ -12,7 +12,10 @@ export const FAILURE_KINDS = [
 
 export type FailureKind = (typeof FAILURE_KINDS)[number];
 
-/** What came back from the receiver, before anybody judged it. `body` is cut at the interpreter's capture limit. */
+/**
+ * What came back from the receiver, before anybody judged it. `body` is cut at the interpreter's capture
+ * limit.
+ */
 export type Answer =
   | {
       readonly kind: "response";
@@ -54,8 +57,9 @@ export function reportedOutcome(report: AckReport): Outcome {
 }
 
 /**
- * Returns the outcome of an attempt whose report was there before its answer. An acknowledgement counts even if the
- * answer was lost: the receiver has said that it is done. A refusal counts only where a report was awaited.
+ * Returns the outcome of an attempt whose report was there before its answer. An acknowledgement counts even
+ * if the answer was lost: the receiver has said that it is done. A refusal counts only where a report was
+ * awaited.
  */
 export function withReport(outcome: Outcome, report: AckReport | null): Outcome {
   if (report === null || outcome.kind === "succeeded") return outcome;

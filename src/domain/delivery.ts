@@ -1,7 +1,7 @@
 /**
- * The life of a delivery. A change of state is a value, the Transition, made by one of the named functions below from
- * (delivery, what happened, now) and applied by the store only if the row is still as it was when the decision was
- * made. Nothing else changes a state.
+ * The life of a delivery. A change of state is a value, the Transition, made by one of the named functions
+ * below from (delivery, what happened, now) and applied by the store only if the row is still as it was when
+ * the decision was made. Nothing else changes a state.
  *
  *   queued     waiting for its due time and a slot          <- accepted, replayed, rescued
  *   sending    leased by a process: on the wire, or about to be   <- claimed from queued, retrying, held
@@ -64,7 +64,9 @@ export function hasQueueRow(state: DeliveryState): boolean {
   return QUEUE_STATES.has(state);
 }
 
-/** The lane of deadlines: awaiting deliveries wait here, because they take no slot in their endpoint's lane. */
+/**
+ * The lane of deadlines: awaiting deliveries wait here, because they take no slot in their endpoint's lane.
+ */
 export const DEADLINE_LANE = 0;
 
 /** The part of a delivery that transitions read. `lane` is the endpoint's number in the store. */
@@ -147,7 +149,10 @@ export function settle(delivery: DeliveryPosition, settlement: Settlement, now: 
   return { ...base, to: "dead", dueAt: null, policyState: null };
 }
 
-/** Gives a leased delivery back untouched, with its place in line: its lane closed, or the process is stopping. */
+/**
+ * Gives a leased delivery back untouched, with its place in line: its lane closed, or the process is
+ * stopping.
+ */
 export function release(
   delivery: DeliveryPosition,
   to: "queued" | "retrying" | "held",
@@ -165,7 +170,9 @@ export function discard(delivery: DeliveryPosition, now: number): Transition | n
   return allowed(delivery, "discarded") ? { ...change(delivery, now), to: "discarded", dueAt: null } : null;
 }
 
-/** Makes a waiting delivery due now. It stays in its state, so that its owner still sees a retry as a retry. */
+/**
+ * Makes a waiting delivery due now. It stays in its state, so that its owner still sees a retry as a retry.
+ */
 export function retryNow(delivery: DeliveryPosition, now: number): Transition | null {
   const { state } = delivery;
   if (state !== "queued" && state !== "retrying" && state !== "held") return null;

@@ -1,4 +1,7 @@
-/** Where deliveries go, as the engine sees it: the definition plus what an operator or the pressure rule did to it. */
+/**
+ * Where deliveries go, as the engine sees it: the definition plus what an operator or the pressure rule did
+ * to it.
+ */
 import type { Id } from "./id.ts";
 import type { RetryRule } from "./policy.ts";
 import type { BreakerRule } from "./pressure.ts";

@@ -1,6 +1,7 @@
 /**
- * The one error type that crosses module borders. `code` is what callers and tests look at, `message` is safe to
- * show, `details` is structured and safe, `cause` is private. Every door maps the code to its own envelope.
+ * The one error type that crosses module borders. `code` is what callers and tests look at, `message` is safe
+ * to show, `details` is structured and safe, `cause` is private. Every door maps the code to its own
+ * envelope.
  */
 
 /** Every code with the HTTP status that the native API gives it. Dialects map the codes themselves. */

@@ -1,10 +1,10 @@
 /**
- * Ids are UUIDv7 (RFC 9562 section 5.7): 16 bytes in the store, 32 lower-case hex digits in code. Prefixes such as
- * `ep_` exist only where a person or a client sees an id.
+ * Ids are UUIDv7 (RFC 9562 section 5.7): 16 bytes in the store, 32 lower-case hex digits in code. Prefixes
+ * such as `ep_` exist only where a person or a client sees an id.
  *
  * A factory never goes back: when the clock steps back, or more than 4,096 ids fall into one millisecond, the
- * timestamp part keeps its last value or runs ahead. The store passes its newest id as `floor` at start, so the order
- * also holds over restarts.
+ * timestamp part keeps its last value or runs ahead. The store passes its newest id as `floor` at start, so
+ * the order also holds over restarts.
  */
 
 /** 32 lower-case hex digits. */

@@ -1,16 +1,16 @@
 /**
- * The native envelope: the stored bytes unchanged, the sender's headers that may travel on, the endpoint's own
- * headers, and on top the signatures. The receiver's `webhook-id` is the event's id for event-born deliveries, else
- * the delivery's, so that it stays the same over retries, restarts and replays.
+ * The native envelope: the stored bytes unchanged, the sender's headers that may travel on, the endpoint's
+ * own headers, and on top the signatures. The receiver's `webhook-id` is the event's id for event-born
+ * deliveries, else the delivery's, so that it stays the same over retries, restarts and replays.
  */
 import { showId } from "./id.ts";
 import { signHeaders } from "./signature/index.ts";
 import type { DeliveryFacts, Envelope } from "./strategy.ts";
 
 /**
- * Never forwarded: hop-by-hop headers (RFC 9110 section 7.6.1), framing, the host, the sender's credentials, what a
- * proxy on the way said about the connection, and a signature over the id and timestamp that ours replace. Compared
- * in lower case.
+ * Never forwarded: hop-by-hop headers (RFC 9110 section 7.6.1), framing, the host, the sender's credentials,
+ * what a proxy on the way said about the connection, and a signature over the id and timestamp that ours
+ * replace. Compared in lower case.
  */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "connection",
@@ -74,11 +74,14 @@ export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow
   return { method: "POST", url: endpoint.url, headers, body: payload.body };
 };
 
-export function webhookId(delivery: DeliveryFacts): string {
+function webhookId(delivery: DeliveryFacts): string {
   return delivery.eventId === null ? showId("delivery", delivery.id) : showId("event", delivery.eventId);
 }
 
-/** The Connection header may name further headers that end at the next hop. Most requests name none worth a set. */
+/**
+ * The Connection header may name further headers that end at the next hop. Most requests name none worth a
+ * set.
+ */
 function connectionNamed(value: string | undefined): ReadonlySet<string> | null {
   if (value === undefined || value === "close" || value === "keep-alive") return null;
   return new Set(

@@ -15,7 +15,10 @@ export const NATIVE_INTERPRETER: Interpreter = {
   }),
 };
 
-/** Returns the outcome that the status alone tells; dialects build on it. Redirects are failures (not followed). */
+/**
+ * Returns the outcome that the status alone tells; dialects build on it. Redirects are failures (not
+ * followed).
+ */
 export function outcomeByStatus(answer: Answer, now: number): Outcome {
   if (answer.kind === "error") {
     return { kind: "failed", failure: answer.failure, status: null, text: answer.text, retryAfterMs: null };

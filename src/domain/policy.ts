@@ -54,8 +54,8 @@ export type Policy = (input: PolicyInput) => Decision;
 const RETRY_AFTER_MAX_MS = DAY;
 
 /**
- * The native policy. Everything that is no success retries until the rule is used up; Retry-After on 429 and 503 is
- * a minimum, capped at the rule's longest step.
+ * The native policy. Everything that is no success retries until the rule is used up; Retry-After on 429 and
+ * 503 is a minimum, capped at the rule's longest step.
  */
 export function standardPolicy(input: PolicyInput): Decision {
   const { rule, failed, attempt, now } = input;
@@ -70,11 +70,14 @@ export function standardPolicy(input: PolicyInput): Decision {
   return { kind: "retry", at, policyState: null };
 }
 
-/** Returns the wait after the given failed attempt (1-based), without jitter; null when the rule is used up. */
+/**
+ * Returns the wait after the given failed attempt (1-based), without jitter; null when the rule is used up.
+ */
 export function nextDelayMs(rule: RetryRule, attempt: number): number | null {
   if (rule.kind === "ladder") return rule.delaysMs[attempt - 1] ?? null;
   if (attempt >= rule.attemptsMax) return null;
-  // factor ** attempt overflows to Infinity for long series; the cap makes that harmless, except for 0 * Infinity.
+  // factor ** attempt overflows to Infinity for long series; the cap makes that harmless, except for 0 *
+  // Infinity.
   if (rule.delayMs === 0) return 0;
   return Math.min(rule.delayMs * rule.factor ** (attempt - 1), rule.delayMaxMs);
 }

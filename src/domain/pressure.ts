@@ -1,6 +1,7 @@
 /**
- * Pressure: what a row of outcomes says about a target, apart from any single delivery. The breaker is a pure state
- * machine over (state, outcome, now); who shares one, what counts and what an open one does is a strategy.
+ * Pressure: what a row of outcomes says about a target, apart from any single delivery. The breaker is a pure
+ * state machine over (state, outcome, now); who shares one, what counts and what an open one does is a
+ * strategy.
  *
  *   closed     attempts flow; `failures` counts consecutive ones that the strategy counts
  *   open       none until `retryAt`                                  <- threshold reached, or a probe failed
@@ -16,7 +17,10 @@ export interface BreakerRule {
   readonly recoveryMs: number;
 }
 
-/** Ten failures in a row are no hiccup at the default concurrency of 16, and a hiccup costs only 30 s. A guess. */
+/**
+ * Ten failures in a row are no hiccup at the default concurrency of 16, and a hiccup costs only 30 s. A
+ * guess.
+ */
 export const DEFAULT_BREAKER: BreakerRule = { failures: 10, recoveryMs: 30 * SECOND };
 const RECOVERY_MAX_MS = 10 * MINUTE;
 
@@ -72,7 +76,10 @@ export function tryProbe(state: BreakerState, now: number): BreakerState | null 
   return state.kind === "open" && now >= state.retryAt ? { ...state, kind: "half_open" } : null;
 }
 
-/** Gives the probe back when it was never sent (cancelled, lane closed), or the breaker would wait for it forever. */
+/**
+ * Gives the probe back when it was never sent (cancelled, lane closed), or the breaker would wait for it
+ * forever.
+ */
 export function abandonProbe(state: BreakerState, now: number): BreakerState {
   return state.kind === "half_open" ? { ...state, kind: "open", retryAt: now } : state;
 }

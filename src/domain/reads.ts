@@ -1,4 +1,6 @@
-/** What the lists and details show, and what they can be asked: the read side of the store, as plain values. */
+/**
+ * What the lists and details show, and what they can be asked: the read side of the store, as plain values.
+ */
 import type { AttemptRecord } from "./attempt.ts";
 import type { DeliveryState } from "./delivery.ts";
 import type { Id } from "./id.ts";
@@ -117,7 +119,10 @@ export interface RejectionDetail extends RejectionRow {
 /** Deliveries by state; states without any are absent. */
 export type StateCounts = Readonly<Partial<Record<DeliveryState, number>>>;
 
-/** Newest first. They reject with invalid_request for a bad cursor or limit, and overloaded when too many wait. */
+/**
+ * Newest first. They reject with invalid_request for a bad cursor or limit, and overloaded when too many
+ * wait.
+ */
 export interface ListReads {
   listEvents(filter: EventFilter): Promise<Page<EventRow>>;
   getEvent(lookup: Lookup): Promise<EventDetail | null>;

@@ -1,7 +1,7 @@
 /**
- * Reads single values out of a request: the dedupe key and the event type. A value that is missing, empty or no
- * scalar counts as absent, and so does any JSON path into a body that is no JSON: such a request is accepted like one
- * without the value.
+ * Reads single values out of a request: the dedupe key and the event type. A value that is missing, empty or
+ * no scalar counts as absent, and so does any JSON path into a body that is no JSON: such a request is
+ * accepted like one without the value.
  */
 import type { HeaderReader } from "./signature/index.ts";
 import type { DedupeRule, Selector } from "./source.ts";

@@ -1,8 +1,9 @@
 /**
- * The seam between the engine and the protocols. What differs between a forwarded event, a hook, a message or an
- * execution travels with the delivery as the name of a Profile: an envelope, an interpreter, a policy and a pressure
- * rule. (The fifth strategy, the words of a product, lives in its dialect's wire.ts only.) The engine looks the
- * profile up and never asks which dialect it serves. A dialect registers its profiles in app.ts.
+ * The seam between the engine and the protocols. What differs between a forwarded event, a hook, a message or
+ * an execution travels with the delivery as the name of a Profile: an envelope, an interpreter, a policy and
+ * a pressure rule. (The fifth strategy, the words of a product, lives in its dialect's wire.ts only.) The
+ * engine looks the profile up and never asks which dialect it serves. A dialect registers its profiles in
+ * app.ts.
  */
 import type { Answer, Outcome } from "./attempt.ts";
 import type { NewPayload } from "./delivery.ts";

@@ -9,7 +9,9 @@ export interface CutReason {
 /** The longest delay a timer takes (2^31-1 ms); a longer one would fire at once. */
 const TIMER_MAX_MS = 2_147_483_647;
 
-/** The moment after which nothing may happen any more in one attempt, and why: time is up, or it was aborted. */
+/**
+ * The moment after which nothing may happen any more in one attempt, and why: time is up, or it was aborted.
+ */
 export class AttemptDeadline {
   readonly timeoutMs: number;
   readonly expiresMs: number;
@@ -25,7 +27,9 @@ export class AttemptDeadline {
     return this.#controller.signal;
   }
 
-  /** Settles like the promise, or rejects at the deadline if that comes first. For work that takes no signal. */
+  /**
+   * Settles like the promise, or rejects at the deadline if that comes first. For work that takes no signal.
+   */
   race<T>(work: Promise<T>): Promise<T> {
     const { signal } = this;
     return new Promise((resolve, reject) => {
@@ -42,8 +46,9 @@ export class AttemptDeadline {
 }
 
 /**
- * All attempts in flight, by their timeout. Attempts of one timeout expire in the order in which they began, so one
- * timer per distinct timeout serves them all; a timer for each would cost more than its request's headers.
+ * All attempts in flight, by their timeout. Attempts of one timeout expire in the order in which they began,
+ * so one timer per distinct timeout serves them all; a timer for each would cost more than its request's
+ * headers.
  */
 export class AttemptDeadlines {
   readonly #clock: Clock;

@@ -1,6 +1,6 @@
 /**
- * The breakers that are not in their resting state, by what they guard: an endpoint, or an origin that several share.
- * domain/pressure.ts decides; this file only keeps the states and says when a lane may go on.
+ * The breakers that are not in their resting state, by what they guard: an endpoint, or an origin that
+ * several share. domain/pressure.ts decides; this file only keeps the states and says when a lane may go on.
  */
 import type { Outcome } from "../domain/attempt.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
@@ -21,7 +21,10 @@ export interface BreakersOptions {
   readonly onChange: (endpoint: Endpoint, from: BreakerState, to: BreakerState) => void;
 }
 
-/** `open`: go on. `probe`: exactly one may go. `closed`: nothing until `until`, or until a probe is back (null). */
+/**
+ * `open`: go on. `probe`: exactly one may go. `closed`: nothing until `until`, or until a probe is back
+ * (null).
+ */
 export type BreakerGate =
   | { readonly kind: "open" }
   | { readonly kind: "probe" }
@@ -41,7 +44,10 @@ export class Breakers {
     return this.#states.get(this.#key(endpoint)) ?? CLOSED;
   }
 
-  /** What an endpoint's lane may do now. A strategy that spends attempts on an open breaker never closes the lane. */
+  /**
+   * What an endpoint's lane may do now. A strategy that spends attempts on an open breaker never closes the
+   * lane.
+   */
   gate(endpoint: Endpoint, now: number): BreakerGate {
     if (this.#states.size === 0 || this.spends(endpoint)) return GATE_OPEN;
     const state = this.state(endpoint);
@@ -51,8 +57,8 @@ export class Breakers {
   }
 
   /**
-   * Asks leave for one attempt. False: the breaker is open, nothing may be sent; a lane should have parked it, or
-   * the strategy spends the attempt. True may mean that this attempt is the probe.
+   * Asks leave for one attempt. False: the breaker is open, nothing may be sent; a lane should have parked
+   * it, or the strategy spends the attempt. True may mean that this attempt is the probe.
    */
   admit(endpoint: Endpoint, now: number): boolean {
     if (this.#states.size === 0) return true;

@@ -1,10 +1,11 @@
 /**
  * Time, in one place. Two kinds of it exist and must not be mixed:
  *
- *   now() / setTimer()          what schedules, backoff and retention follow; a virtual clock moves it by hand
- *   wallNow() / setWallTimer()  the machine's own time: signature timestamps, tolerances, sockets, leases, heartbeats
+ *   now(), setTimer()          what schedules, backoff and retention follow; a virtual clock moves it by hand
+ *   wallNow(), setWallTimer()  the machine's own time: signature timestamps, tolerances, leases, heartbeats
  *
- * monotonicMs() only measures durations. Nothing outside this file calls Date.now, performance.now or setTimeout.
+ * monotonicMs() only measures durations. Nothing outside this file calls Date.now, performance.now or
+ * setTimeout.
  */
 
 export interface Timer {
@@ -25,7 +26,9 @@ export interface Clock {
   setWallTimer(delayMs: number, fire: () => void): Timer;
 }
 
-/** setTimeout overflows above 2^31-1 ms and wall-clock steps go unnoticed meanwhile, so long waits are cut. */
+/**
+ * setTimeout overflows above 2^31-1 ms and wall-clock steps go unnoticed meanwhile, so long waits are cut.
+ */
 const LONGEST_SLEEP_MS = 30_000;
 
 export class SystemClock implements Clock {

@@ -1,4 +1,7 @@
-/** The verbs that every front door shares: what an operator or a client may do to deliveries, endpoints and sources. */
+/**
+ * The verbs that every front door shares: what an operator or a client may do to deliveries, endpoints and
+ * sources.
+ */
 import type { AckReport } from "../domain/attempt.ts";
 import {
   cancel,
@@ -68,8 +71,8 @@ export class Commands {
   }
 
   /**
-   * A receiver's report on a delivery that it took, or is just taking: it may come before its answer has been read.
-   * False: the delivery no longer awaits one, or the report is about another attempt.
+   * A receiver's report on a delivery that it took, or is just taking: it may come before its answer has been
+   * read. False: the delivery no longer awaits one, or the report is about another attempt.
    */
   async acknowledge(id: Id, report: AckReport): Promise<boolean> {
     const early = await this.#options.reportEarly(id, report);

@@ -1,7 +1,7 @@
 /**
- * Awaited acknowledgements. A receiver that took a delivery and promised to report later (202 with a deadline) leaves
- * it `awaiting`; it holds no slot and no socket. This service lets the deadline expire into a failed attempt, and
- * applies an acknowledgement that came in time.
+ * Awaited acknowledgements. A receiver that took a delivery and promised to report later (202 with a
+ * deadline) leaves it `awaiting`; it holds no slot and no socket. This service lets the deadline expire into
+ * a failed attempt, and applies an acknowledgement that came in time.
  */
 import { type AckReport, type AttemptRecord, type Outcome, reportedOutcome } from "../domain/attempt.ts";
 import { showId } from "../domain/id.ts";
@@ -84,7 +84,8 @@ export class Deadlines {
       };
       const settled = await Promise.all(due.map((located) => this.#settle(located, outcome)));
       if (!settled.includes(true)) {
-        // All were settled by somebody else, or cannot be settled at all; asking again at once could go on for ever.
+        // All were settled by somebody else, or cannot be settled at all; asking again at once could go on
+        // for ever.
         this.noteDue(clock.now() + RETRY_MS);
         return;
       }

@@ -1,6 +1,6 @@
 /**
- * Everything that was defined, in memory: what a request needs to find its source, key and endpoints without reading
- * the store. Filled at start, replaced piece by piece as definitions change. It decides nothing.
+ * Everything that was defined, in memory: what a request needs to find its source, key and endpoints without
+ * reading the store. Filled at start, replaced piece by piece as definitions change. It decides nothing.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
 import type { Endpoint } from "../domain/endpoint.ts";

@@ -1,10 +1,10 @@
 /**
- * One attempt, from a leased delivery in a slot to a settled outcome: envelope -> sender -> interpreter -> settler.
- * The slot is given back when the answer is there; the settlement goes into the next commit. Nothing here knows a
- * protocol: the profile named by the delivery brings its own.
+ * One attempt, from a leased delivery in a slot to a settled outcome: envelope -> sender -> interpreter ->
+ * settler. The slot is given back when the answer is there; the settlement goes into the next commit. Nothing
+ * here knows a protocol: the profile named by the delivery brings its own.
  *
- * While the store cannot be written no attempt is started: its outcome could not be kept, and the receiver would see
- * it again. Outcomes of attempts that were already out stay in the writer's line.
+ * While the store cannot be written no attempt is started: its outcome could not be kept, and the receiver
+ * would see it again. Outcomes of attempts that were already out stay in the writer's line.
  */
 import {
   type AckReport,
@@ -70,7 +70,10 @@ export class Dispatcher {
     return this.#running.size;
   }
 
-  /** Takes over a leased delivery and its slot. Never throws: whatever goes wrong ends as an outcome or a release. */
+  /**
+   * Takes over a leased delivery and its slot. Never throws: whatever goes wrong ends as an outcome or a
+   * release.
+   */
   start(claimed: Claimed, hold: Hold): void {
     const attempt = this.#attempt(claimed, hold).catch((error: unknown) => {
       // A lane must not lose a slot to a mistake in a profile; one that was given back already stays so.
@@ -81,8 +84,8 @@ export class Dispatcher {
   }
 
   /**
-   * Takes a receiver's report on an attempt that is out now. Resolves with whether it is accepted, or with null when
-   * no attempt of that delivery is out: then the stored state decides.
+   * Takes a receiver's report on an attempt that is out now. Resolves with whether it is accepted, or with
+   * null when no attempt of that delivery is out: then the stored state decides.
    */
   async report(id: Id, report: AckReport): Promise<boolean | null> {
     const out = this.#onWire.get(id);
@@ -101,7 +104,10 @@ export class Dispatcher {
     this.#track(claimed, this.#putBack(claimed, 0));
   }
 
-  /** Waits up to `limitMs` for attempts in flight, then aborts them; an aborted attempt goes back to the queue. */
+  /**
+   * Waits up to `limitMs` for attempts in flight, then aborts them; an aborted attempt goes back to the
+   * queue.
+   */
   async stop(limitMs: number): Promise<void> {
     this.#isStopping = true;
     if (await this.#settledWithin(limitMs)) return;

@@ -1,6 +1,7 @@
 /**
- * The engine: every service of runtime/, wired to each other and to one store. What it is given decides everything
- * else: a store, a sender, a clock, profiles. app.ts gives it the real ones, tests give it what they want to control.
+ * The engine: every service of runtime/, wired to each other and to one store. What it is given decides
+ * everything else: a store, a sender, a clock, profiles. app.ts gives it the real ones, tests give it what
+ * they want to control.
  */
 import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
 import { DEADLINE_LANE } from "../domain/delivery.ts";
@@ -92,8 +93,7 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { store, clock, random, log, probe, profiles } = options;
-    const { directory, metrics } = this;
+    const { store, clock, random, log, profiles } = options;
     this.nextId = createIdFactory(
       { now: () => clock.wallNow(), randomBytes: (length) => random.bytes(length) },
       store.newestId,
@@ -115,34 +115,9 @@ export class Engine {
       giveBack: (claimed) => this.dispatcher.giveBack(claimed),
       sizeOf: (claimed) => claimed.payload.body.byteLength,
     });
-    const shared = {
-      store,
-      clock,
-      random,
-      log,
-      probe,
-      profiles,
-      directory,
-      metrics,
-      breakers: this.breakers,
-    };
-    const wiring = {
-      ...shared,
-      nextId: this.nextId,
-      onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
-      onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
-      release: this.lanes.release.bind(this.lanes),
-      reserve: this.lanes.reserve.bind(this.lanes),
-      isStoreHealthy: () => store.health.isHealthy,
-      hasRoom: () => !this.retention.isFull(),
-      lease: store.lease,
-      reject: store.reject,
-      begin: this.lanes.begin.bind(this.lanes),
-      abandon: this.lanes.abandon.bind(this.lanes),
-      sender: options.sender,
-    };
+    const wiring = this.#wiring();
     this.parking = new Parking(wiring);
-    const parking = this.parking;
+    const { parking } = this;
     const settler = new Settler({ ...wiring, parking });
     this.dispatcher = new Dispatcher({ ...wiring, settler });
     this.deadlines = new Deadlines({ ...wiring, settler });
@@ -154,8 +129,32 @@ export class Engine {
       deadlines: this.deadlines,
       reportEarly: (id, report) => this.dispatcher.report(id, report),
     });
-    this.retention = new Retention({ ...shared, keepMs: options.keepMs, diskBytesMax: options.diskBytesMax });
-    this.#heartbeat = new Heartbeat(shared);
+    const { keepMs, diskBytesMax } = options;
+    this.retention = new Retention({ ...wiring, keepMs, diskBytesMax });
+    this.#heartbeat = new Heartbeat(wiring);
+  }
+
+  /** What the services know of each other: everything of the options, and the verbs that cross between them. */
+  #wiring() {
+    const { store } = this.#options;
+    const { directory, metrics, breakers, lanes, nextId } = this;
+    return {
+      ...this.#options,
+      directory,
+      metrics,
+      breakers,
+      nextId,
+      lease: store.lease,
+      reject: store.reject,
+      isStoreHealthy: () => store.health.isHealthy,
+      hasRoom: () => !this.retention.isFull(),
+      onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
+      onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
+      reserve: lanes.reserve.bind(lanes),
+      release: lanes.release.bind(lanes),
+      begin: lanes.begin.bind(lanes),
+      abandon: lanes.abandon.bind(lanes),
+    };
   }
 
   /** Loads what is defined, then begins to send what is due. The caller has reconciled the config before. */
@@ -168,7 +167,9 @@ export class Engine {
     this.#heartbeat.start();
   }
 
-  /** Applies declarations to the store and to what runs. Throws AppError and changes nothing when it cannot. */
+  /**
+   * Applies declarations to the store and to what runs. Throws AppError and changes nothing when it cannot.
+   */
   async reconcile(declarations: Declarations): Promise<ReconcileResult> {
     const { store, clock } = this.#options;
     const result = await reconcile(declarations, { store, nextId: this.nextId, now: clock.now() });

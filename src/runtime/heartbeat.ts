@@ -1,4 +1,7 @@
-/** Says every few seconds that this process is alive: a lease is worth no more than its owner's last heartbeat. */
+/**
+ * Says every few seconds that this process is alive: a lease is worth no more than its owner's last
+ * heartbeat.
+ */
 import { SECOND } from "../domain/duration.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { Log } from "./log.ts";

@@ -1,7 +1,8 @@
 /**
- * Inbound: judge one request to a source, then store it with everything that follows from it. Signatures are checked
- * on the raw bytes, and the raw bytes are stored. A refusal never waits for the store: it is kept as a rejection on
- * the side, bounded in rate per source, so that nobody can fill the disk or slow the answer with refusals.
+ * Inbound: judge one request to a source, then store it with everything that follows from it. Signatures are
+ * checked on the raw bytes, and the raw bytes are stored. A refusal never waits for the store: it is kept as
+ * a rejection on the side, bounded in rate per source, so that nobody can fill the disk or slow the answer
+ * with refusals.
  */
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";

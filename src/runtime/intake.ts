@@ -1,7 +1,7 @@
 /**
- * The one way in: an event and the deliveries it fans out to become durable together, and what could get a slot is
- * sent the moment the commit is done. Slots are reserved before the insert, so the row is written as leased and the
- * bytes that just came in are the bytes that go out, without being read back.
+ * The one way in: an event and the deliveries it fans out to become durable together, and what could get a
+ * slot is sent the moment the commit is done. Slots are reserved before the insert, so the row is written as
+ * leased and the bytes that just came in are the bytes that go out, without being read back.
  */
 
 import type { NewDelivery } from "../domain/delivery.ts";
@@ -45,7 +45,10 @@ export class Intake {
     this.#options = options;
   }
 
-  /** Resolves after the commit. Rejects with an AppError (overloaded, storage_unavailable, ...), nothing stored. */
+  /**
+   * Resolves after the commit. Rejects with an AppError (overloaded, storage_unavailable, ...), nothing
+   * stored.
+   */
   async accept(draft: EventDraft, targets: readonly Endpoint[]): Promise<Accepted> {
     const { store, nextId, hasRoom } = this.#options;
     if (!hasRoom())

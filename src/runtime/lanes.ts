@@ -1,17 +1,18 @@
 /**
- * Lanes: one per endpoint, each with its own concurrency, rate, pause and breaker, so that no backlog of one delays
- * another. A lane keeps a few numbers in memory and its backlog in the store: `nextDueAt` says when something without
- * a lease is next due, and claiming pages in a bounded window.
+ * Lanes: one per endpoint, each with its own concurrency, rate, pause and breaker, so that no backlog of one
+ * delays another. A lane keeps a few numbers in memory and its backlog in the store: `nextDueAt` says when
+ * something without a lease is next due, and claiming pages in a bounded window.
  *
  *   asleep     nothing due: in the wake heap at nextDueAt, or nowhere when the lane is empty
  *   blocked    due, but paused or disabled (an upsert wakes it), breaker or rate (the heap wakes it), concurrency
  *              (its own release wakes it), or no global slot (the ring of waiters, served on every release)
  *   claiming   one claim is on its way to the store
  *
- * Two things keep the disk out of the way of a busy lane. A producer reserves its place before its insert commits
- * (`reserve`): the row is written as leased and the bytes in memory go out without being read back. And a lane that
- * has shown to be fast leases a window ahead of its slots (`ready`), so that a slot never waits for a commit. A slow
- * or new lane has no window: what waits in one is leased, and would wait for nothing good there.
+ * Two things keep the disk out of the way of a busy lane. A producer reserves its place before its insert
+ * commits (`reserve`): the row is written as leased and the bytes in memory go out without being read back.
+ * And a lane that has shown to be fast leases a window ahead of its slots (`ready`), so that a slot never
+ * waits for a commit. A slow or new lane has no window: what waits in one is leased, and would wait for
+ * nothing good there.
  */
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Timer } from "./clock.ts";
@@ -32,7 +33,10 @@ import { WakeHeap } from "./wake-heap.ts";
 
 export type { LaneOverview } from "./lane.ts";
 
-/** Deliveries that a fast lane may lease ahead of its slots: several commits' worth at the fastest rate measured. */
+/**
+ * Deliveries that a fast lane may lease ahead of its slots: several commits' worth at the fastest rate
+ * measured.
+ */
 const WINDOW_MAX = 256;
 /** Body bytes in all windows together; beyond it lanes work without one. */
 const WINDOW_BYTES_MAX = 64 * 1_048_576;
@@ -69,8 +73,8 @@ export class Lanes<Claimed> {
   }
 
   /**
-   * Claims nothing more and gives back what waits in windows, and what a claim on its way still brings. What was
-   * started goes on until it is released.
+   * Claims nothing more and gives back what waits in windows, and what a claim on its way still brings. What
+   * was started goes on until it is released.
    */
   async stop(): Promise<void> {
     this.#isRunning = false;
@@ -107,7 +111,9 @@ export class Lanes<Claimed> {
     this.#pump(lane);
   }
 
-  /** Decides how a delivery that is about to be inserted is written. A place must end in begin() or abandon(). */
+  /**
+   * Decides how a delivery that is about to be inserted is written. A place must end in begin() or abandon().
+   */
   reserve(endpoint: Endpoint, dueAt: number, bytes: number): Reservation {
     const lane = this.#lanes.get(endpoint.lane);
     const { clock, breakers, slots } = this.#options;
@@ -232,7 +238,8 @@ export class Lanes<Claimed> {
       return;
     }
     lane.bucket?.take(count);
-    // All slots are taken before anything starts: a start that ends at once comes back here through release().
+    // All slots are taken before anything starts: a start that ends at once comes back here through
+    // release().
     const starting = lane.ready.splice(0, count).map((claimed) => {
       this.#windowBytes -= sizeOf(claimed);
       return { claimed, ticket: slots.take(lane.use, monotonicMs) };
@@ -251,8 +258,8 @@ export class Lanes<Claimed> {
   }
 
   /**
-   * A lane that its rate holds back sleeps until the next token. Otherwise one with an attempt out is woken by its own
-   * release, and one without has to be woken by somebody else's.
+   * A lane that its rate holds back sleeps until the next token. Otherwise one with an attempt out is woken
+   * by its own release, and one without has to be woken by somebody else's.
    */
   #waitForSlot(lane: Lane<Claimed>, now: number): void {
     const tokenAt = nextTokenAt(lane, now);
@@ -260,7 +267,10 @@ export class Lanes<Claimed> {
     else if (lane.use.inFlight === 0) this.#ring.add(lane);
   }
 
-  /** How many deliveries to lease now: what can start, and for a fast lane as much again as its window has room. */
+  /**
+   * How many deliveries to lease now: what can start, and for a fast lane as much again as its window has
+   * room.
+   */
   #claimable(lane: Lane<Claimed>, now: number): number {
     const monotonicMs = this.#options.clock.monotonicMs();
     const startable = this.#startable(lane, now, monotonicMs);

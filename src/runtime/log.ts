@@ -1,6 +1,6 @@
 /**
- * Structured log lines on stdout: JSON, one object per line, with stable event names. Secrets never reach it: callers
- * log names, ids and counts, and the redaction below is the second line of defence for whole objects.
+ * Structured log lines on stdout: JSON, one object per line, with stable event names. Secrets never reach it:
+ * callers log names, ids and counts, and the redaction below is the second line of defence for whole objects.
  */
 import pino from "pino";
 
@@ -24,7 +24,10 @@ const REDACTED_PATHS = [
   "key",
 ];
 
-/** Lines wait until this many bytes are together, or until FLUSH_EVERY_MS; a line per write costs a system call. */
+/**
+ * Lines wait until this many bytes are together, or until FLUSH_EVERY_MS; a line per write costs a system
+ * call.
+ */
 const BUFFER_BYTES = 8_192;
 const FLUSH_EVERY_MS = 500;
 

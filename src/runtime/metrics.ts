@@ -30,7 +30,9 @@ export interface SourceCounters {
 export class Metrics {
   readonly endpoints = new Map<string, EndpointCounters>();
   readonly sources = new Map<string, SourceCounters>();
-  /** Requests to sources that do not exist: a counter and no row, so that nobody can fill the disk with them. */
+  /**
+   * Requests to sources that do not exist: a counter and no row, so that nobody can fill the disk with them.
+   */
   unknownSourceCount = 0;
   refusedForLoadCount = 0;
 

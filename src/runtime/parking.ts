@@ -1,6 +1,7 @@
 /**
- * Parking: when a lane closes or opens, what waits in it says so too. The lane itself has been closed or opened by
- * then, and nothing here decides what is sent; a sweep walks the stored backlog in the background, step by step.
+ * Parking: when a lane closes or opens, what waits in it says so too. The lane itself has been closed or
+ * opened by then, and nothing here decides what is sent; a sweep walks the stored backlog in the background,
+ * step by step.
  */
 import type { Clock } from "./clock.ts";
 import type { Log } from "./log.ts";

@@ -1,6 +1,6 @@
 /**
- * Named signals of things that have happened, so that tests wait for a fact and never for a time. Nobody listens in
- * production, where a signal costs one lookup in an empty map.
+ * Named signals of things that have happened, so that tests wait for a fact and never for a time. Nobody
+ * listens in production, where a signal costs one lookup in an empty map.
  */
 
 export interface ProbeSignals {

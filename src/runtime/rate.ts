@@ -1,7 +1,10 @@
 /** A token bucket over engine time. One per lane; also bounds how many refusals of a source are kept. */
 import type { RateRule } from "../domain/endpoint.ts";
 
-/** Sums of fractions come out a hair short of a whole token; without this, a wait for that hair would never end. */
+/**
+ * Sums of fractions come out a hair short of a whole token; without this, a wait for that hair would never
+ * end.
+ */
 const HAIR = 1e-9;
 
 export class TokenBucket {

@@ -1,7 +1,8 @@
 /**
- * Makes the store agree with what the config file declares: creates, updates, and takes out of service what is no
- * longer declared. Objects that an API made are never touched. What an operator did at run time (pause, disable)
- * stays. Everything is checked before anything is written, so a file that cannot be applied changes nothing.
+ * Makes the store agree with what the config file declares: creates, updates, and takes out of service what
+ * is no longer declared. Objects that an API made are never touched. What an operator did at run time (pause,
+ * disable) stays. Everything is checked before anything is written, so a file that cannot be applied changes
+ * nothing.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
@@ -58,7 +59,9 @@ interface Context {
   readonly now: number;
 }
 
-/** Returns what changed, by "kind name". Throws AppError `conflict` when a name belongs to an API-made object. */
+/**
+ * Returns what changed, by "kind name". Throws AppError `conflict` when a name belongs to an API-made object.
+ */
 export async function reconcile(declared: Declarations, context: Context): Promise<ReconcileResult> {
   const existing = await context.store.loadDefinitions();
   const plan: Plan = { created: [], updated: [], retired: [], writes: [] };
@@ -177,7 +180,8 @@ function planNamed<D extends { readonly project: string; readonly name: string }
         `the ${kind} name "${item.name}" is taken by one that was made through an API; rename one of them`,
       );
     }
-    // One made through an API and deleted since does not come back as the file's: its history is not the file's.
+    // One made through an API and deleted since does not come back as the file's: its history is not the
+    // file's.
     const reusable = old && old.door === "config" ? old : undefined;
     if (reusable && reusable.deletedAt === null && isSame(item, reusable)) continue;
     const isUpdate = reusable !== undefined && reusable.deletedAt === null;

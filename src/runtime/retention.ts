@@ -1,7 +1,7 @@
 /**
- * Forgets what is old enough, in small steps with the event loop free between them, and keeps the file under its
- * budget: bodies of finished deliveries go first, pending ones never. When even that is not enough, `isFull` tells
- * the front door to refuse.
+ * Forgets what is old enough, in small steps with the event loop free between them, and keeps the file under
+ * its budget: bodies of finished deliveries go first, pending ones never. When even that is not enough,
+ * `isFull` tells the front door to refuse.
  */
 import { MINUTE } from "../domain/duration.ts";
 import type { Clock, Timer } from "./clock.ts";

@@ -51,7 +51,9 @@ export type SendResult =
   | { kind: "error"; reason: SendFailure; text: string; durationMs: number; address: string | null };
 
 export interface Sender {
-  /** Makes one attempt and returns what came of it; never rejects. The headers become the sender's to change. */
+  /**
+   * Makes one attempt and returns what came of it; never rejects. The headers become the sender's to change.
+   */
   send(request: SendRequest): Promise<SendResult>;
   /** Ends every attempt in flight with `aborted`. */
   abortAll(): void;
@@ -62,7 +64,9 @@ interface SenderDeps {
   egress: Egress;
   /** PEM certificates to trust in place of the built-in authorities. */
   ca?: readonly string[];
-  /** An HTTP proxy for everything that is not this machine. It is told the checked address, never the name. */
+  /**
+   * An HTTP proxy for everything that is not this machine. It is told the checked address, never the name.
+   */
   proxy?: string | null;
 }
 

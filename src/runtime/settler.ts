@@ -1,7 +1,7 @@
 /**
- * From an outcome to what is stored of it: asks the policy, makes the follow-up deliveries, builds the transition,
- * submits it, and tells whoever must know (breaker, lanes, log, metrics). Attempts, expired deadlines and
- * acknowledgements all end here, so that one place knows what an outcome means.
+ * From an outcome to what is stored of it: asks the policy, makes the follow-up deliveries, builds the
+ * transition, submits it, and tells whoever must know (breaker, lanes, log, metrics). Attempts, expired
+ * deadlines and acknowledgements all end here, so that one place knows what an outcome means.
  */
 import type { AttemptRecord, Outcome } from "../domain/attempt.ts";
 import {
@@ -60,7 +60,10 @@ export class Settler {
     this.#options = options;
   }
 
-  /** Resolves when the outcome is on disk; false when the delivery had changed meanwhile and nothing was written. */
+  /**
+   * Resolves when the outcome is on disk; false when the delivery had changed meanwhile and nothing was
+   * written.
+   */
   async settle(judged: Judged): Promise<boolean> {
     const { clock, store, breakers, directory } = this.#options;
     const now = clock.now();
@@ -109,8 +112,9 @@ export class Settler {
   }
 
   /**
-   * The store could be written but would not take this outcome: what a profile made of the answer breaks a rule of the
-   * store. Without an end the delivery would stay leased, so the attempt fails instead and nothing follows from it.
+   * The store could be written but would not take this outcome: what a profile made of the answer breaks a
+   * rule of the store. Without an end the delivery would stay leased, so the attempt fails instead and
+   * nothing follows from it.
    */
   #settleUnstorable(judged: Judged, error: unknown): Promise<boolean> {
     const { outcome, attempt, followUps } = judged;
@@ -149,7 +153,10 @@ export class Settler {
     };
   }
 
-  /** Not awaited by the outcome: a target that says 410 stays disabled in memory even if this write is refused. */
+  /**
+   * Not awaited by the outcome: a target that says 410 stays disabled in memory even if this write is
+   * refused.
+   */
   #disableOnOutcome({ endpoint: asked, outcome }: Judged, now: number): boolean {
     if (outcome.kind !== "failed" || outcome.status === null) return false;
     const { profiles, store, log, directory, onEndpointChanged } = this.#options;

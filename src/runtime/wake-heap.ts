@@ -1,6 +1,6 @@
 /**
- * A binary heap of things to wake, each at most once, ordered by instant. Setting and clearing cost the logarithm of
- * the number of sleepers; nothing is ever scanned. The owner arms one timer for `nextAt()`.
+ * A binary heap of things to wake, each at most once, ordered by instant. Setting and clearing cost the
+ * logarithm of the number of sleepers; nothing is ever scanned. The owner arms one timer for `nextAt()`.
  */
 
 interface Entry<T> {

@@ -89,7 +89,7 @@ describe("A replay", () => {
     await using run = await start();
     const id = await bring(run, "succeeded");
     await run.store.purge({ kind: "bodies", before: 0, limit: 100 });
-    expect(run.engine.commands.replay("default", id)).rejects.toMatchObject({ code: "gone" });
+    await expect(run.engine.commands.replay("default", id)).rejects.toMatchObject({ code: "gone" });
   });
 
   test("of a discarded delivery is refused", async () => {
@@ -97,7 +97,7 @@ describe("A replay", () => {
     const id = await bring(run, "dead");
     await run.engine.commands.discard("default", id);
     expect(await run.states()).toEqual(["discarded"]);
-    expect(run.engine.commands.replay("default", id)).rejects.toMatchObject({ code: "invalid_state" });
+    await expect(run.engine.commands.replay("default", id)).rejects.toMatchObject({ code: "invalid_state" });
   });
 });
 
@@ -115,7 +115,7 @@ test.each([
   await using run = await start();
   const id = await bring(run, state);
   const refused = run.engine.commands[verb]("default", id);
-  expect(refused).rejects.toMatchObject({ code: "invalid_state", details: { state } });
+  await expect(refused).rejects.toMatchObject({ code: "invalid_state", details: { state } });
   await run.settle();
   expect(await run.states()).toEqual([state]);
 });
@@ -123,7 +123,7 @@ test.each([
 test("a delivery of another project is not found", async () => {
   await using run = await start();
   const id = await bring(run, "retrying");
-  expect(run.engine.commands.cancel("other", id)).rejects.toMatchObject({ code: "not_found" });
+  await expect(run.engine.commands.cancel("other", id)).rejects.toMatchObject({ code: "not_found" });
 });
 
 test("of two commands at once one wins and the other is told", async () => {

@@ -1,14 +1,16 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
-import { AppError } from "../../src/domain/errors.ts";
 import { SECOND } from "../../src/domain/duration.ts";
+import { AppError } from "../../src/domain/errors.ts";
 import type { Store } from "../../src/storage/contract.ts";
 import { receiverUrl, startEngine } from "../support/engine.ts";
 import { withFolder } from "../support/store.ts";
 
 const APP = receiverUrl("app");
 
-/** Behaves as the writer does while its file cannot be written: refuses what can be refused, keeps the rest. */
+/**
+ * Behaves as the writer does while its file cannot be written: refuses what can be refused, keeps the rest.
+ */
 class Disk {
   #store: Store | null = null;
   #kept: (() => void)[] = [];
@@ -52,7 +54,7 @@ describe("While the store cannot be written", () => {
     const disk = new Disk();
     await using run = await startEngine({ wrap: disk.wrap });
     disk.break();
-    expect(run.receive()).rejects.toMatchObject({ code: "storage_unavailable" });
+    await expect(run.receive()).rejects.toMatchObject({ code: "storage_unavailable" });
     await run.settle();
     disk.mend();
     expect(run.receiver.sent).toEqual([]);

@@ -10,7 +10,9 @@ const clock = new SystemClock();
 /** From TEST-NET-3 (RFC 5737): nobody is there, so only a proxy can make a request to it succeed. */
 const FAR = "203.0.113.9";
 
-/** A proxy that writes down the first line of every connection and leads CONNECT to `port` of this machine. */
+/**
+ * A proxy that writes down the first line of every connection and leads CONNECT to `port` of this machine.
+ */
 async function startProxy(port: number) {
   const lines: string[] = [];
   const sockets = new Set<Socket>();
@@ -64,7 +66,7 @@ function requestTo(url: string): SendRequest {
 }
 
 describe("a configured proxy", () => {
-  test("is asked to connect to the checked address, and the certificate is still that of the name", async () => {
+  test("connects to the checked address, and the certificate is still that of the name", async () => {
     await using receiver = startReceiver(() => 204, { tls: TEST_CERTIFICATE });
     await using proxy = await startProxy(receiver.port);
     const result = await senderThrough(proxy.url).send(requestTo("https://receiver.test/in"));

@@ -1,6 +1,7 @@
 /**
- * An engine to test: the real engine on the real store, with a clock that stands still, seeded dice and scripted
- * receivers. Nothing here waits for time; settle() turns the event loop until nothing changes any more.
+ * An engine to test: the real engine on the real store, with a clock that stands still, seeded dice and
+ * scripted receivers. Nothing here waits for time; settle() turns the event loop until nothing changes any
+ * more.
  */
 import type { DeliveryState } from "../../src/domain/delivery.ts";
 import type { Endpoint } from "../../src/domain/endpoint.ts";
@@ -56,7 +57,9 @@ export interface Inbound {
 
 const WEEK_MS = 7 * 24 * 3_600_000;
 const KEEP_MS = { delivered: WEEK_MS, dead: 30 * 86_400_000, events: WEEK_MS, rejections: WEEK_MS };
-/** Turns of the event loop without any change after which nothing more will happen; a commit takes up to six. */
+/**
+ * Turns of the event loop without any change after which nothing more will happen; a commit takes up to six.
+ */
 const QUIET_TURNS = 10;
 
 export function receiverUrl(name: string): string {

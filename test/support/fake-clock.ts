@@ -6,7 +6,9 @@ interface Pending {
   fire: () => void;
 }
 
-/** A clock that stands still until a test moves it. Timers fire in due order, ties in the order they were set. */
+/**
+ * A clock that stands still until a test moves it. Timers fire in due order, ties in the order they were set.
+ */
 export class FakeClock implements Clock {
   readonly kind = "virtual";
   #now: number;
@@ -39,7 +41,9 @@ export class FakeClock implements Clock {
     return this.setTimer(this.#now + delayMs, fire);
   }
 
-  /** Steps the wall clock without firing what became due, as a clock correction would. Negative steps go back. */
+  /**
+   * Steps the wall clock without firing what became due, as a clock correction would. Negative steps go back.
+   */
   step(byMs: number): void {
     this.#now += byMs;
   }

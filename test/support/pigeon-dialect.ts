@@ -1,6 +1,6 @@
 /**
- * A made-up dialect: what the four real ones ask of the engine, in one place. It shows the seam from the outside, so
- * it uses nothing but the strategy interfaces.
+ * A made-up dialect: what the four real ones ask of the engine, in one place. It shows the seam from the
+ * outside, so it uses nothing but the strategy interfaces.
  *
  *   envelope     the body carries the attempt's number and its time, and is signed afresh; one signature is pinned
  *   interpreter  {"status":"error"} inside a 200 is a failure, "chicks" become deliveries, 202 + Pigeon-Wait awaits

@@ -1,6 +1,6 @@
 /**
- * The receivers' side of an engine under test, without sockets: a Sender that answers as the script of a URL says and
- * records every request. Time outs and delays follow the fake clock.
+ * The receivers' side of an engine under test, without sockets: a Sender that answers as the script of a URL
+ * says and records every request. Time outs and delays follow the fake clock.
  */
 import type { Clock } from "../../src/runtime/clock.ts";
 import type { Sender, SendFailure, SendRequest, SendResult } from "../../src/runtime/sender.ts";
