@@ -134,7 +134,7 @@ export class Engine {
     this.#heartbeat = new Heartbeat(wiring);
   }
 
-  /** What the services know of each other: everything of the options, and the verbs that cross between them. */
+  /** What the services know of each other: all the options, and the verbs that cross between them. */
   #wiring() {
     const { store } = this.#options;
     const { directory, metrics, breakers, lanes, nextId } = this;

@@ -4,8 +4,8 @@
  * something without a lease is next due, and claiming pages in a bounded window.
  *
  *   asleep     nothing due: in the wake heap at nextDueAt, or nowhere when the lane is empty
- *   blocked    due, but paused or disabled (an upsert wakes it), breaker or rate (the heap wakes it), concurrency
- *              (its own release wakes it), or no global slot (the ring of waiters, served on every release)
+ *   blocked    due, but paused or disabled (an upsert wakes it), breaker or rate (the heap wakes it),
+ *              concurrency (its own release wakes it), or no global slot (the ring, served on every release)
  *   claiming   one claim is on its way to the store
  *
  * Two things keep the disk out of the way of a busy lane. A producer reserves its place before its insert

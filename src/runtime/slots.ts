@@ -3,8 +3,8 @@
  * cheapest form that holds against hundreds of hanging receivers:
  *
  *   1. A lane that has shown to be fast may take any free slot.
- *   2. Any other lane (new, or slow) may hold one; more only out of the first three eighths of all slots, and at
- *      most the 32nd part of what is left of those.
+ *   2. Any other lane (new, or slow) may hold one; more only out of the first three eighths of all slots, and
+ *      at most the 32nd part of what is left of those.
  *   3. The last eighth of all slots is for fast lanes only.
  *
  * At the default of 1,024 some 620 lanes can hang at once, all of them new, and the next one still gets its

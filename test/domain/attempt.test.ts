@@ -34,7 +34,11 @@ test.each([200, 201, 204, 299])("status %p is a success", (status) => {
 });
 
 test.each([100, 199, 300, 302, 400, 404, 410, 429, 500, 599])("status %p is a failure", (status) => {
-  expect(outcomeByStatus(answer(status), NOW)).toMatchObject({ kind: "failed", status, text: `HTTP ${status}` });
+  expect(outcomeByStatus(answer(status), NOW)).toMatchObject({
+    kind: "failed",
+    status,
+    text: `HTTP ${status}`,
+  });
 });
 
 test("a failure carries the receiver's own wish", () => {
@@ -57,7 +61,13 @@ test("the native interpreter follows up on nothing", () => {
 
 const SUCCEEDED: Outcome = { kind: "succeeded", status: 200 };
 const AWAITING: Outcome = { kind: "awaiting", status: 202, deadlineAt: NOW };
-const FAILED: Outcome = { kind: "failed", failure: "status", status: 500, text: "HTTP 500", retryAfterMs: null };
+const FAILED: Outcome = {
+  kind: "failed",
+  failure: "status",
+  status: 500,
+  text: "HTTP 500",
+  retryAfterMs: null,
+};
 
 test.each([
   [SUCCEEDED, true, "succeeded"],

@@ -8,7 +8,10 @@ const APP = receiverUrl("app");
 const HOUR = 3_600_000;
 
 describe("Deduplication", () => {
-  const BY_HEADER: DedupeRule = { selectors: [[{ kind: "header", name: "idempotency-key" }]], windowMs: HOUR };
+  const BY_HEADER: DedupeRule = {
+    selectors: [[{ kind: "header", name: "idempotency-key" }]],
+    windowMs: HOUR,
+  };
   const BY_JSON: DedupeRule = { selectors: [[{ kind: "json", path: ["id"] }]], windowMs: HOUR };
   const BY_EITHER: DedupeRule = { selectors: [...BY_HEADER.selectors, ...BY_JSON.selectors], windowMs: HOUR };
   const JOINED: DedupeRule = {
@@ -22,23 +25,40 @@ describe("Deduplication", () => {
   };
   const key = (value: string) => ({ headers: { "idempotency-key": value } });
 
-  test.each<[string, DedupeRule, Inbound, Inbound, boolean]>([
-    ["the same header", BY_HEADER, key("a"), { ...key("a"), body: "other" }, true],
-    ["another header", BY_HEADER, key("a"), key("b"), false],
-    ["no header", BY_HEADER, {}, {}, false],
-    ["an empty header", BY_HEADER, key(""), key(""), false],
-    ["the same JSON value", BY_JSON, { body: '{"id":"x","n":1}' }, { body: '{"n":2,"id":"x"}' }, true],
-    ["another JSON value", BY_JSON, { body: '{"id":"x"}' }, { body: '{"id":"y"}' }, false],
-    ["numbers that differ above 2^53", BY_JSON, { body: '{"id":9007199254740993}' }, { body: '{"id":9007199254740992}' }, false],
-    ["a body that is no JSON", BY_JSON, { body: "id=x" }, { body: "id=x" }, false],
-    ["a JSON null", BY_JSON, { body: '{"id":null}' }, { body: '{"id":null}' }, false],
-    ["a JSON object in place of a value", BY_JSON, { body: '{"id":{}}' }, { body: '{"id":{}}' }, false],
-    ["the second selector", BY_EITHER, { body: '{"id":"x"}' }, { body: '{"id":"x"}' }, true],
-    ["equal values of different selectors", BY_EITHER, key("x"), { body: '{"id":"x"}' }, false],
-    ["joined values", JOINED, { body: '{"kind":"a","data":{"id":1}}' }, { body: '{"data":{"id":1},"kind":"a"}' }, true],
-    ["one of the joined values differing", JOINED, { body: '{"kind":"a","data":{"id":1}}' }, { body: '{"kind":"b","data":{"id":1}}' }, false],
-    ["one of the joined values missing", JOINED, { body: '{"kind":"a"}' }, { body: '{"kind":"a"}' }, false],
-  ])("by %s", async (_, dedupe, first, second, isDuplicate) => {
+  const CASES: readonly [string, DedupeRule, readonly [Inbound, Inbound], boolean][] = [
+    ["the same header", BY_HEADER, [key("a"), { ...key("a"), body: "other" }], true],
+    ["another header", BY_HEADER, [key("a"), key("b")], false],
+    ["no header", BY_HEADER, [{}, {}], false],
+    ["an empty header", BY_HEADER, [key(""), key("")], false],
+    ["the same JSON value", BY_JSON, [{ body: '{"id":"x","n":1}' }, { body: '{"n":2,"id":"x"}' }], true],
+    ["another JSON value", BY_JSON, [{ body: '{"id":"x"}' }, { body: '{"id":"y"}' }], false],
+    [
+      "numbers that differ above 2^53",
+      BY_JSON,
+      [{ body: '{"id":9007199254740993}' }, { body: '{"id":9007199254740992}' }],
+      false,
+    ],
+    ["a body that is no JSON", BY_JSON, [{ body: "id=x" }, { body: "id=x" }], false],
+    ["a JSON null", BY_JSON, [{ body: '{"id":null}' }, { body: '{"id":null}' }], false],
+    ["a JSON object in place of a value", BY_JSON, [{ body: '{"id":{}}' }, { body: '{"id":{}}' }], false],
+    ["the second selector", BY_EITHER, [{ body: '{"id":"x"}' }, { body: '{"id":"x"}' }], true],
+    ["equal values of different selectors", BY_EITHER, [key("x"), { body: '{"id":"x"}' }], false],
+    [
+      "joined values",
+      JOINED,
+      [{ body: '{"kind":"a","data":{"id":1}}' }, { body: '{"data":{"id":1},"kind":"a"}' }],
+      true,
+    ],
+    [
+      "one of the joined values differing",
+      JOINED,
+      [{ body: '{"kind":"a","data":{"id":1}}' }, { body: '{"kind":"b","data":{"id":1}}' }],
+      false,
+    ],
+    ["one of the joined values missing", JOINED, [{ body: '{"kind":"a"}' }, { body: '{"kind":"a"}' }], false],
+  ];
+
+  test.each(CASES)("by %s", async (_, dedupe, [first, second], isDuplicate) => {
     await using run = await startEngine({ sources: [{ dedupe }] });
     const id = await run.accept(first);
     const result = await run.receive(second);
@@ -161,7 +181,12 @@ describe("Headers", () => {
   });
 
   test("of the endpoint come on top, but cannot take the place of ours", async () => {
-    const headers = { "X-Custom": "endpoint's", Authorization: "Bearer ours", "Webhook-Id": "fake", Host: "fake" };
+    const headers = {
+      "X-Custom": "endpoint's",
+      Authorization: "Bearer ours",
+      "Webhook-Id": "fake",
+      Host: "fake",
+    };
     await using run = await startEngine({ endpoints: [{ name: "app", headers }] });
     await run.accept({ headers: { "x-custom": "sender's" } });
     const sent = run.receiver.sent[0]?.headers;
@@ -196,13 +221,17 @@ const REFUSED: readonly [string, VerifySpec, Record<string, string>][] = [
   ["signature_mismatch", HMAC, { "x-signature": ZEROS }],
   ["malformed_signature", STRIPE, { "stripe-signature": "nonsense" }],
   ["timestamp_out_of_tolerance", STRIPE, { "stripe-signature": `t=1,v1=${STALE}` }],
-  ["signature_mismatch", { scheme: "github", secrets: SECRETS }, { "x-hub-signature-256": `sha256=${ZEROS}` }],
+  [
+    "signature_mismatch",
+    { scheme: "github", secrets: SECRETS },
+    { "x-hub-signature-256": `sha256=${ZEROS}` },
+  ],
   ["missing_signature", STANDARD, {}],
-]
+];
 
-test.each(REFUSED.map(([reason, spec, headers]) => [reason, spec.scheme, spec, headers] as const))(
-  "a request is refused with %s by %s",
-  async (reason, _scheme, spec, headers) => {
+test.each(
+  REFUSED.map(([reason, spec, headers]) => [reason, spec.scheme, spec, headers] as const),
+)("a request is refused with %s by %s", async (reason, _scheme, spec, headers) => {
   await using run = await startEngine({ sources: [{ verify: [spec] }] });
   const result = await run.receive({ headers });
   await run.settle();
@@ -210,8 +239,7 @@ test.each(REFUSED.map(([reason, spec, headers]) => [reason, spec.scheme, spec, h
   expect((await run.store.listRejections({ project: "default" })).data).toMatchObject([{ reason }]);
   expect(run.receiver.sent).toEqual([]);
   expect((await run.store.listEvents({ project: "default" })).data).toEqual([]);
-},
-);
+});
 
 test("a method that the source does not take is refused", async () => {
   await using run = await startEngine();

@@ -183,8 +183,9 @@ test("a place that is abandoned wakes what waited behind it", async () => {
   bench.lanes.start([]);
   await prove(bench, 1);
   const now = bench.clock.now();
-  const places = [1, 2].map(() => {
-    const reservation = bench.lanes.reserve(target, now, 10);
+  // The second one uses up the bound of all windows, so that the backlog has to wait for a slot.
+  const places = [10, 64 * MEBIBYTE].map((bytes) => {
+    const reservation = bench.lanes.reserve(target, now, bytes);
     if (reservation.state !== "sending") throw new Error(reservation.state);
     return reservation.place;
   });

@@ -1,6 +1,12 @@
 import { expect, test } from "bun:test";
 import type { Declarations } from "../../src/runtime/reconcile.ts";
-import { declareEndpoint, declareSource, receiverUrl, startEngine, type TestEngine } from "../support/engine.ts";
+import {
+  declareEndpoint,
+  declareSource,
+  receiverUrl,
+  startEngine,
+  type TestEngine,
+} from "../support/engine.ts";
 import { newEndpoint } from "../support/factory.ts";
 
 const HASH = "ab".repeat(32);
@@ -16,7 +22,8 @@ function declarations(change: Partial<Declarations> = {}): Declarations {
   };
 }
 
-const apply = (run: TestEngine, change: Partial<Declarations> = {}) => run.engine.reconcile(declarations(change));
+const apply = (run: TestEngine, change: Partial<Declarations> = {}) =>
+  run.engine.reconcile(declarations(change));
 const NOTHING = { created: [], updated: [], retired: [] };
 
 test("a first file creates everything that it names", async () => {
@@ -35,7 +42,7 @@ test("the same file again changes nothing", async () => {
   expect(await apply(run, { apiKeys: [KEY] })).toEqual(NOTHING);
 });
 
-test("a changed endpoint keeps its id, its pause and its backlog, and the lane has the new definition", async () => {
+test("a changed endpoint keeps its id, pause and backlog, and its lane has the new definition", async () => {
   await using run = await startEngine();
   await run.engine.commands.pauseEndpoint(run.endpoint());
   await run.accept();

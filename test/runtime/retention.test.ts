@@ -61,7 +61,7 @@ test("forgets a dedupe key when its window is over", async () => {
   expect(await run.receive()).toMatchObject({ isDuplicate: false });
 });
 
-test("takes bodies of finished deliveries when the disk budget is short, those of dead letters last", async () => {
+test("takes bodies of finished deliveries when the disk is short, those of dead letters last", async () => {
   let usedBytes = 0;
   await using run = await startEngine({
     endpoints: [{ name: "app", retry: { kind: "ladder", delaysMs: [], jitter: 0 } }],

@@ -135,7 +135,7 @@ describe("Follow-ups", () => {
     expect(run.logged.filter(({ event }) => event === "follow_up.skipped")).toHaveLength(1);
   });
 
-  test("that break a rule of the store leave neither outcome nor children, and the attempt fails", async () => {
+  test("that break a rule of the store leave neither outcome nor children: the attempt fails", async () => {
     await using run = await start();
     hatch(run, [{ data: 1 }, { data: 2, delayMs: 0.5 }]);
     await run.accept();
@@ -390,7 +390,7 @@ describe("The pressure", () => {
     { name: "far", profile: "pigeon", breaker, url: "http://elsewhere.test/" },
   ];
 
-  test("an open breaker of an origin spends attempts of all its endpoints, and of no other origin", async () => {
+  test("an origin with an open breaker spends attempts of all its endpoints, and of no other", async () => {
     const sources = [
       { name: "coop", to: ["coop"] },
       { name: "nest", to: ["nest"] },
@@ -411,6 +411,24 @@ describe("The pressure", () => {
     ]);
   });
 
+  test("is the endpoint's, also for a delivery that was made under another profile", async () => {
+    await using run = await start({ endpoints: [{ name: "coop" }] });
+    run.receiver.always(COOP, { failure: "connect" });
+    await run.accept();
+    await run.declare({ endpoints, sources: TO_COOP });
+    await run.accept();
+    await run.accept();
+    expect(run.engine.breakers.state(run.endpoint("coop")).kind).toBe("open");
+    const [native] = await run.deliveries();
+    await run.engine.commands.retryNow("default", native?.id ?? "");
+    await run.settle();
+    expect(await run.delivery(native?.id)).toMatchObject({
+      profile: "native",
+      attemptCount: 2,
+      lastError: "the circuit breaker is open",
+    });
+  });
+
   test("any HTTP answer counts as a living target", async () => {
     await using run = await start({ endpoints });
     run.receiver.always(COOP, 500);
@@ -418,7 +436,7 @@ describe("The pressure", () => {
     expect(run.engine.breakers.state(run.endpoint("coop")).kind).toBe("closed");
   });
 
-  test("after the recovery time one attempt goes out as the probe, and an answer closes the breaker", async () => {
+  test("after the recovery time one attempt is the probe, and an answer closes the breaker", async () => {
     await using run = await start({ endpoints });
     run.receiver.next(COOP, { failure: "connect" }, { failure: "connect" });
     await run.accept();
@@ -449,7 +467,7 @@ test("the engine knows no dialect by name", () => {
     readdirSync(join(root, layer))
       .filter((file) => file.endsWith(".ts"))
       .filter((file) => {
-        const code = readFileSync(join(root, layer, file), "utf8").replace(/\/\*[^]*?\*\/|\/\/.*/g, "");
+        const code = readFileSync(join(root, layer, file), "utf8").replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, "");
         return /["'`](hookbridge|posthook|pingback|pyfly)["'`]|\bdialects?\b/i.test(code);
       }),
   );

@@ -2,10 +2,10 @@
  * A made-up dialect: what the four real ones ask of the engine, in one place. It shows the seam from the
  * outside, so it uses nothing but the strategy interfaces.
  *
- *   envelope     the body carries the attempt's number and its time, and is signed afresh; one signature is pinned
- *   interpreter  {"status":"error"} inside a 200 is a failure, "chicks" become deliveries, 202 + Pigeon-Wait awaits
+ *   envelope     the body carries the attempt's number and its time, and is signed afresh
+ *   interpreter  "status":"error" in a 200 is a failure, "chicks" become deliveries, 202 + Pigeon-Wait waits
  *   policy       two tiers: three quick tries, then slow ones; where it stands is kept in policyState
- *   pressure     a breaker per origin, transport failures only, that spends attempts; nothing disables an endpoint
+ *   pressure     a breaker per origin, for transport failures only, that spends attempts; nothing disables
  */
 import { createHmac } from "node:crypto";
 import type { Answer, Outcome } from "../../src/domain/attempt.ts";
