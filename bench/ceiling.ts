@@ -54,11 +54,17 @@ let isCommitDue = false;
 let lastSeq = 0;
 let delivered = 0;
 
-/** A commit waits a turn of the event loop longer than it must: fewer transactions, more in each. */
+/** Turns of the event loop that a commit gathers for; one alone was 10 % slower on the whole path. */
+const GATHER_TURNS = 3;
+
 function commitSoon(): void {
   if (isCommitDue) return;
   isCommitDue = true;
-  setImmediate(() => setImmediate(commitAll));
+  gather(GATHER_TURNS);
+}
+
+function gather(turns: number): void {
+  setImmediate(turns === 1 ? commitAll : () => gather(turns - 1));
 }
 
 function commitAll(): void {

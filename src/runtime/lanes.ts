@@ -122,16 +122,19 @@ export class Lanes<Claimed> {
     if (isClosed(lane.endpoint)) return { state: "held" };
     const gate = breakers.gate(lane.endpoint, now);
     if (gate.kind === "closed") return { state: "held" };
+    if (!this.#isRunning || dueAt > now || gate.kind === "probe") return { state: "queued" };
     const hasOlderWork = lane.isClaiming || (lane.nextDueAt !== null && lane.nextDueAt <= now);
-    if (!this.#isRunning || dueAt > now || hasOlderWork || gate.kind === "probe") return { state: "queued" };
     const monotonicMs = clock.monotonicMs();
     const waiting = lane.ready.length + lane.promised;
-    if (waiting === 0 && this.#startable(lane, now, monotonicMs) > 0) {
+    if (waiting === 0 && !hasOlderWork && this.#startable(lane, now, monotonicMs) > 0) {
       lane.bucket?.take(1);
       const ticket = slots.take(lane.use, monotonicMs);
       return { state: "sending", place: { lane: endpoint.lane, ticket, bytes } };
     }
-    if (waiting >= this.#windowOf(lane, monotonicMs)) return { state: "queued" };
+    // Half of the window stays for older work, so that it drains while new work keeps coming. If new work had
+    // to queue behind it in the store, a lane that fell behind once would read everything back for ever.
+    const room = this.#windowOf(lane, monotonicMs) / (hasOlderWork ? 2 : 1);
+    if (waiting >= room) return { state: "queued" };
     lane.promised += 1;
     this.#windowBytes += bytes;
     return { state: "sending", place: { lane: endpoint.lane, ticket: null, bytes } };
