@@ -36,11 +36,12 @@ export function addServeCommand(program: Command): void {
 
 async function serve({ config: file }: ConfigOption): Promise<ExitCode> {
   const config = loadOrExplain(file);
-  const log = createLog(config.log.level);
+  const clock = new SystemClock();
+  const log = createLog(config.log.level, () => clock.wallNow());
   const random = new SystemRandom();
   const app = createApp({
     config,
-    clock: new SystemClock(),
+    clock,
     random,
     log,
     reloadConfig: async () => readSettings(file),

@@ -36,7 +36,8 @@ const REDACTED: ReadonlySet<string> = new Set([
 const BUFFER_BYTES = 8_192;
 const FLUSH_EVERY_MS = 500;
 
-export function createLog(level: LogLevel): Log {
+/** `wallNow` gives the epoch milliseconds that lines carry. */
+export function createLog(level: LogLevel, wallNow: () => number): Log {
   const destination = new SonicBoom({
     fd: 1,
     sync: true,
@@ -50,7 +51,7 @@ export function createLog(level: LogLevel): Log {
     return (event: string, fields?: Fields) => {
       const rest = fields === undefined ? "{}" : JSON.stringify(redact(fields));
       const tail = rest === "{}" ? "}\n" : `,${rest.slice(1)}\n`;
-      destination.write(`${head}${new Date().toISOString()}","event":"${event}"${tail}`);
+      destination.write(`${head}${new Date(wallNow()).toISOString()}","event":"${event}"${tail}`);
     };
   };
   return {

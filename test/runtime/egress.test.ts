@@ -167,8 +167,8 @@ describe("localhost", () => {
     [["localhost"], false, "ok"],
     [["127.0.0.0/8"], false, "blocked"],
     [["127.0.0.0/8", "::1"], false, "ok"],
-  ] as const)("with rules %j and trusted %p it is %s, without a lookup", async (allowPrivate, trusted, expected) => {
-    const egress = createEgress({ allowPrivate, lookup: neverLookup, clock: new FakeClock() });
+  ] as const)("with rules %j and trusted %p it is %s, without a lookup", async (rules, trusted, expected) => {
+    const egress = createEgress({ allowPrivate: rules, lookup: neverLookup, clock: new FakeClock() });
     expect(await verdict(egress, "http://localhost:3000/", trusted)).toBe(expected);
   });
 
