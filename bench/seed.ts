@@ -128,7 +128,7 @@ async function definitionsOf(
 ): Promise<{ endpoint: Endpoint; source: Source }> {
   const { endpoints, sources } = await store.loadDefinitions();
   const source = sources.find(({ name }) => name === sourceName);
-  const endpoint = endpoints.find(({ name }) => name === source?.to[0]);
+  const endpoint = endpoints.find(({ name }) => name === source?.to[0]?.name);
   if (!source || !endpoint) throw new Error(`the store knows no source ${sourceName}`);
   return { source, endpoint };
 }

@@ -9,13 +9,14 @@ import type { Config } from "./config/config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
 import { toDeclarations } from "./declarations.ts";
+import { createPyflyDoor } from "./dialects/pyfly/routes.ts";
 import { AppError } from "./domain/errors.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { createProfiles } from "./domain/strategy.ts";
 import type { ReloadResult } from "./http/api/deps.ts";
 import { BodyReader } from "./http/body.ts";
 import type { Door } from "./http/door.ts";
-import { createNativeDoors } from "./http/doors.ts";
+import { createNativeDoors, type NativeDoorsOptions } from "./http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { createEgress } from "./runtime/egress.ts";
@@ -56,6 +57,12 @@ export interface App {
   /** Gives up what is in flight; it is sent again after the next start. */
   abort(): void;
 }
+
+/** Deleting a dialect's folder, its import and its line here leaves a program without it. */
+const DIALECT_DOORS: readonly ((options: NativeDoorsOptions) => Door)[] = [
+  // One per line.
+  createPyflyDoor,
+];
 
 /** The last answers of requests that waited for a commit. */
 const HTTP_STOP_MS = 2_000;
@@ -138,12 +145,13 @@ class PosternApp implements App {
   #doors(store: Store, engine: Engine): Door[] {
     const { clock, log, version } = this.#options;
     const { server, dev } = this.#config;
-    return createNativeDoors({
+    const options: NativeDoorsOptions = {
       clock,
       log,
       bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),
       directory: engine.directory,
       commands: engine.commands,
+      admit: engine.admit,
       breakers: engine.breakers,
       lanes: engine.lanes,
       slots: engine.slots,
@@ -159,7 +167,8 @@ class PosternApp implements App {
       build: version,
       startedAt: clock.wallNow(),
       reload: () => this.reload(),
-    });
+    };
+    return [...createNativeDoors(options), ...DIALECT_DOORS.map((createDoor) => createDoor(options))];
   }
 
   #openStore(probe: Probe): Store {

@@ -1,7 +1,9 @@
 /** From the config file's words to the engine's: what app.ts hands to the reconciler. Pure. */
-import type { Config, EndpointConfig, RetryConfig, SourceConfig } from "./config/config.ts";
+import type { Config, EndpointConfig, RetryConfig, SourceConfig, TargetConfig } from "./config/config.ts";
+import type { Filter } from "./domain/filter.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
+import type { Target } from "./domain/source.ts";
 import type { Declarations, DeclaredEndpoint, DeclaredSource } from "./runtime/reconcile.ts";
 
 export function toDeclarations(config: Config): Declarations {
@@ -37,20 +39,13 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
   };
 }
 
-function toSource(source: SourceConfig): DeclaredSource {
-  const { project, name, verify, dedupe, eventType, respondStatus, to, methods, maxBodyBytes } = source;
-  return {
-    project,
-    name,
-    verify,
-    dedupe,
-    eventType,
-    respondStatus,
-    methods,
-    bodyBytesMax: maxBodyBytes,
-    to,
-    allowCidrs: [],
-  };
+function toSource({ maxBodyBytes, to, ...source }: SourceConfig): DeclaredSource {
+  return { ...source, to: to.map(toTarget), bodyBytesMax: maxBodyBytes };
+}
+
+/** A configuration loads only when its conditions are filters: domain/source-check.ts has judged them. */
+function toTarget({ kind, name, when }: TargetConfig): Target {
+  return { kind, name, when: when as Filter | null };
 }
 
 function toRetry(retry: RetryConfig): RetryRule {

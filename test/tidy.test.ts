@@ -80,7 +80,7 @@ const ARROWS: Readonly<Record<string, Arrow>> = {
   runtime: { to: ["runtime", "domain", ...FREE] },
   http: { to: ["http", "domain", ...FREE], typesOf: ["runtime"] },
   dialects: {
-    to: ["domain", "http/auth", "http/body", "http/door", "http/errors"],
+    to: ["domain", "http/auth", "http/body", "http/door", "http/errors", "http/inbound"],
     typesOf: ["runtime"],
   },
   config: { to: ["config", "domain/duration"] },
@@ -98,6 +98,7 @@ const FURTHER: Readonly<Record<string, string>> = { "src/cli/serve.ts": "app" };
 
 const PACKAGES_OF_DOMAIN: Readonly<Record<string, RegExp>> = {
   croner: /^src\/domain\/cron\.ts$/,
+  "ipaddr.js": /^src\/domain\/network\.ts$/,
   "node:crypto": /^src\/domain\/signature\//,
 };
 
@@ -335,6 +336,20 @@ describe("Imports", () => {
     expect(violations("arrows", SOURCES, checkArrows)).toEqual([]);
   });
 
+  test("know of a dialect in one import and one line of app.ts, which can be deleted with its folder", () => {
+    const app = FILES.find(({ path }) => path === "src/app.ts");
+    const imports = app?.imports.filter(({ specifier }) => specifier.startsWith("./dialects/")) ?? [];
+    expect(imports.length).toBeGreaterThan(0);
+    for (const { names, line } of imports) {
+      const mentions = app?.lines.flatMap((text, index) =>
+        names.some((name) => text.includes(name)) ? [index] : [],
+      );
+      expect(mentions).toHaveLength(2);
+      expect(mentions?.[0]).toBe(line - 1);
+      expect(app?.lines[mentions?.[1] ?? 0]?.trim()).toBe(`${names[0]},`);
+    }
+  });
+
   test("form no cycle", () => {
     expect(findCycles(SOURCES)).toEqual([]);
   });
@@ -388,6 +403,8 @@ describe("This test", () => {
     ["src/http/a.ts", 'export * from "../storage/store.ts";', checkArrows],
     ["src/runtime/a.ts", 'import { Database } from "bun:sqlite";', checkArrows],
     ["src/dialects/a/a.ts", 'import { b } from "../b/b.ts";', checkArrows],
+    ["src/http/a.ts", 'import type { a } from "../dialects/a/a.ts";', checkArrows],
+    ["src/cli/a.ts", 'import { a } from "../dialects/a/a.ts";', checkArrows],
     ["src/cli/check.ts", 'const app = import("../app.ts");', checkArrows],
     ["src/runtime/a.ts", 'import { a } from "./b";', checkImportSpelling],
     ["src/runtime/a.ts", "const now = Date.now();", checkPowers],

@@ -24,7 +24,8 @@ export class RefusedError extends CommandError {
   readonly details: unknown;
 
   constructor(request: string, status: number, error: ApiError | null) {
-    super(`${request} was refused: ${error?.message ?? "no reason given"} (${status})`);
+    const advice = status === 401 ? "; pass the right one with --key or in POSTERN_API_KEY" : "";
+    super(`${request} was refused: ${error?.message ?? "no reason given"} (${status})${advice}`);
     this.status = status;
     this.details = error?.details ?? null;
   }
@@ -63,6 +64,31 @@ export function createApiClient(options: ServerOptions): ApiClient {
   };
 }
 
+export interface WebhookRequest {
+  readonly method: string;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+}
+
+/** Sends a request as a sender of webhooks would, and returns the answer whatever its status. */
+export async function sendWebhook(
+  url: string,
+  { method, headers, body }: WebhookRequest,
+): Promise<{ readonly status: number; readonly text: string }> {
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
+  const init: RequestInit = { method, redirect: "manual", signal };
+  try {
+    const response = await fetch(url, {
+      ...init,
+      headers: new Headers(headers.map(([...pair]) => pair)),
+      body,
+    });
+    return { status: response.status, text: await response.text() };
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
 /** Returns whether a Postern answers there. Never throws. */
 export async function isPosternAt(url: string): Promise<boolean> {
   try {
@@ -89,8 +115,12 @@ async function call(url: string, { method, key, body }: Call): Promise<ApiAnswer
     const response = await fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) });
     return { status: response.status, body: parseJson(await response.text()) };
   } catch (error) {
-    throw new CommandError(`cannot reach ${new URL(url).origin} (${causeOf(error)}); is the server running?`);
+    throw unreachable(url, error);
   }
+}
+
+function unreachable(url: string, error: unknown): CommandError {
+  return new CommandError(`cannot reach ${new URL(url).origin} (${causeOf(error)}); is the server running?`);
 }
 
 /** The system's code says more than the sentence that Bun adds to it. */

@@ -2,11 +2,16 @@
 import { Command, CommanderError } from "commander";
 import { addBenchCommand } from "./bench.ts";
 import { addCheckCommand } from "./check.ts";
+import { addDeliveriesCommand } from "./deliveries.ts";
 import { addDoctorCommand } from "./doctor.ts";
+import { addEventsCommand } from "./events.ts";
 import { addInitCommand } from "./init.ts";
+import { addRejectionsCommand } from "./rejections.ts";
 import { addReloadCommand } from "./reload.ts";
 import { addServeCommand } from "./serve.ts";
+import { addSourcesCommand } from "./sources.ts";
 import { EXIT, printError, stackOf } from "./terminal.ts";
+import { addTriggerCommand } from "./trigger.ts";
 import { addVersionCommand } from "./version.ts";
 
 function createProgram(): Command {
@@ -21,6 +26,11 @@ function createProgram(): Command {
   addDoctorCommand(program);
   addInitCommand(program);
   addReloadCommand(program);
+  addEventsCommand(program);
+  addRejectionsCommand(program);
+  addSourcesCommand(program);
+  addDeliveriesCommand(program);
+  addTriggerCommand(program);
   addVersionCommand(program);
   addBenchCommand(program);
   for (const command of program.commands) command.copyInheritedSettings(program);

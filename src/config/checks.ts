@@ -4,24 +4,16 @@
  * with the others.
  */
 
-import { type Sparse, suggest } from "./decode.ts";
-import { isPresent, locate, type TableNode } from "./document.ts";
-import type { Finding, IssueList, KeyPath } from "./issue.ts";
-import type { Declared } from "./schema.ts";
+import { type Checking, type Drafts, fail, failUnknown, warn } from "./checking.ts";
+import { locate } from "./document.ts";
+import type { KeyPath } from "./issue.ts";
+import { checkSource } from "./source-checks.ts";
 import { isLoopback, type ListenAddress } from "./values.ts";
 
 /** In the shipped config.toml, so that the first start needs no preparation; worthless as a secret. */
 const DEVELOPMENT_KEY = "dev-key-change-me";
 const API_KEY_CHARS_ADVISED = 16;
 
-export interface Checking {
-  readonly root: TableNode;
-  readonly errors: IssueList;
-  readonly warnings: IssueList;
-}
-
-type Drafts = Sparse<Declared>;
-type SourceDraft = NonNullable<NonNullable<Drafts["source"]>[number]>;
 type EndpointDraft = NonNullable<NonNullable<Drafts["endpoint"]>[number]>;
 
 /** Adds every cross-key error and every warning to the lists of `context`. */
@@ -43,14 +35,6 @@ export function checkDeclared(declared: Drafts, context: Checking): void {
       "can lose events that were already acknowledged when the machine fails",
     );
   }
-}
-
-function fail({ root, errors }: Checking, path: KeyPath, finding: Finding): void {
-  errors.add(path, locate(root, path), finding);
-}
-
-function warn({ root, warnings }: Checking, path: KeyPath, message: string): void {
-  warnings.add(path, locate(root, path), { message });
 }
 
 const LISTEN_KEYS = ["listen", "ingest_listen", "metrics_listen"] as const;
@@ -111,18 +95,6 @@ function checkProjects(declared: Drafts, context: Checking): void {
       failUnknown(context, [kind, index, "project"], { given: item.project, known, what: "project" });
     }
   }
-}
-
-function failUnknown(
-  context: Checking,
-  path: KeyPath,
-  { given, known, what }: { given: string; known: readonly string[]; what: string },
-): void {
-  const guess = suggest(given, known);
-  const expected = `the name of a declared ${what}`;
-  const hint = guess === null ? `expected ${expected}` : `did you mean ${guess}?`;
-  const message = `there is no ${what} ${JSON.stringify(given)}, ${hint}`;
-  fail(context, path, { given: JSON.stringify(given), expected, message });
 }
 
 function checkApiKeys(declared: Drafts, context: Checking): void {
@@ -186,69 +158,6 @@ function checkNames(declared: Drafts, context: Checking): void {
 function qualifiedName(endpoint: EndpointDraft | undefined): string | undefined {
   const { project, name } = endpoint ?? {};
   return project === undefined || name === undefined ? undefined : `${project}/${name}`;
-}
-
-interface SourcePlace {
-  readonly declared: Drafts;
-  readonly path: KeyPath;
-  readonly context: Checking;
-}
-
-function checkSource(source: SourceDraft, { declared, path, context }: SourcePlace): void {
-  checkVerify(source, path, context);
-  // An unreadable project was reported; which endpoints belong to it cannot be told.
-  if (source.project === undefined) return;
-  const endpoints = (declared.endpoint ?? []).filter((endpoint) => endpoint?.project === source.project);
-  const known = endpoints.flatMap((endpoint) => endpoint?.name ?? []);
-  for (const [index, given] of (source.to ?? []).entries()) {
-    if (given === undefined) continue;
-    const here = [...path, "to", index];
-    if (!known.includes(given)) failUnknown(context, here, { given, known, what: "endpoint" });
-    else if (source.to?.indexOf(given) !== index) {
-      const [expected, message] = ["each endpoint once", `repeats ${JSON.stringify(given)}`];
-      fail(context, here, { given: JSON.stringify(given), expected, message });
-    }
-  }
-  if (source.to?.length === 0) warn(context, path, "has no `to`: its events are stored and go nowhere");
-}
-
-function checkVerify({ verify }: SourceDraft, path: KeyPath, context: Checking): void {
-  const isList = Array.isArray(verify);
-  const rules = isList ? verify : [verify];
-  for (const [index, rule] of rules.entries()) {
-    const here = isList ? [...path, "verify", index] : [...path, "verify"];
-    if (rule?.scheme === "none" && rules.length > 1) {
-      const [expected, message] = ["it to stand alone", 'scheme "none" cannot stand beside other rules'];
-      fail(context, here, { given: '"none"', expected, message });
-    } else if (rule?.scheme === "none") warn(context, here, "accepts requests from anybody, unverified");
-    else if (rule?.scheme === "hmac") checkHmac(rule, here, context);
-  }
-}
-
-interface HmacDraft {
-  template?: string | undefined;
-  timestamp_header?: string | undefined;
-  id_header?: string | undefined;
-}
-
-function checkHmac(rule: HmacDraft, path: KeyPath, context: Checking): void {
-  const { template = "{body}" } = rule;
-  const pairs = [
-    ["{timestamp}", "timestamp_header", rule.timestamp_header],
-    ["{id}", "id_header", rule.id_header],
-  ] as const;
-  for (const [placeholder, key, header] of pairs) {
-    // A header that is present but wrong was reported already.
-    const isDeclared = header !== undefined || isPresent(context.root, [...path, key]);
-    if (template.includes(placeholder) && !isDeclared) {
-      fail(context, [...path, key], { expected: `a header name, because template uses ${placeholder}` });
-    } else if (!template.includes(placeholder) && header !== undefined) {
-      warn(context, [...path, key], `is not covered by the signature, because template lacks ${placeholder}`);
-    }
-  }
-  if (rule.timestamp_header === undefined && isPresent(context.root, [...path, "tolerance"])) {
-    fail(context, [...path, "timestamp_header"], { expected: "a header name, because tolerance is set" });
-  }
 }
 
 function checkEndpoint({ url }: EndpointDraft, path: KeyPath, context: Checking): void {

@@ -7,6 +7,7 @@
 
 import type { ApiKeyScope, Durability, LogConfig } from "./schema.ts";
 import type { ListenAddress, Selector } from "./values.ts";
+import type { PresetScheme } from "./verify-schema.ts";
 
 export type { ApiKeyScope, Durability, ListenAddress, LogConfig, Selector };
 
@@ -102,9 +103,17 @@ export type VerifyConfig =
     }
   | { readonly scheme: "basic"; readonly username: string /** Passwords. */; readonly secrets: Secrets }
   | HmacVerifyConfig
-  | { readonly scheme: "standard"; readonly secrets: Secrets; readonly toleranceMs: number }
-  | { readonly scheme: "stripe"; readonly secrets: Secrets; readonly toleranceMs: number }
-  | { readonly scheme: "github"; readonly secrets: Secrets };
+  | PresetVerifyConfig;
+
+/** A provider's own way to sign. */
+export interface PresetVerifyConfig {
+  readonly scheme: PresetScheme;
+  readonly secrets: Secrets;
+  /** Present where the provider signs a time. */
+  readonly toleranceMs?: number;
+  /** Present where the provider signs the URL that it calls. */
+  readonly publicUrl?: string;
+}
 
 export interface HmacVerifyConfig {
   readonly scheme: "hmac";
@@ -113,12 +122,17 @@ export interface HmacVerifyConfig {
   readonly encoding: "hex" | "base64" | "base64url";
   /** What stands before the signature in the header, such as "sha256=". */
   readonly prefix: string;
-  /** The signed text, with {body} and optionally {timestamp} and {id}. */
+  readonly prefixOptional: boolean;
+  /** Between several signatures in one header, any of which may match. */
+  readonly separator?: "," | " ";
+  /** The signed text, with {body} and optionally {timestamp}, {id} and {url}. */
   readonly template: string;
   readonly timestampHeader?: string;
   readonly idHeader?: string;
   /** Present together with timestampHeader. */
   readonly toleranceMs?: number;
+  /** Present when the template has {url}. */
+  readonly publicUrl?: string;
   readonly secrets: Secrets;
 }
 
@@ -128,16 +142,49 @@ export interface DedupeConfig {
   readonly windowMs: number;
 }
 
+/** `secrets` are the verify token (meta) or the key that the answer is made with (x). */
+export interface ChallengeConfig {
+  readonly kind: "meta" | "x";
+  readonly secrets: Secrets;
+}
+
+export interface RateConfig {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+/** A target of a source: an endpoint of the same project, and which events it gets. */
+export interface TargetConfig {
+  readonly kind: "endpoint";
+  readonly name: string;
+  /** The conditions as written; null: every event. What they may say is for `checkSource` to judge. */
+  readonly when: unknown;
+}
+
+export interface RespondConfig {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Null: the receipt. */
+  readonly body: string | null;
+}
+
 export interface SourceConfig {
   readonly project: string;
   readonly name: string;
   /** All must pass. Never empty. */
   readonly verify: readonly VerifyConfig[];
+  /** Beside what follows from `verify`; null: nothing. */
+  readonly challenge: ChallengeConfig | null;
+  /** CIDR ranges that may send; empty: everyone. */
+  readonly allowCidrs: readonly string[];
+  readonly rate: RateConfig | null;
   readonly dedupe: DedupeConfig | null;
   readonly eventType: Selector | null;
-  readonly respondStatus: number;
-  /** Names of endpoints in the same project. */
-  readonly to: readonly string[];
+  readonly mode: "forward" | "pull";
+  readonly to: readonly TargetConfig[];
+  /** What happens to requests while the source is paused: refused, or stored and held. */
+  readonly whilePaused: "refuse" | "accept";
+  readonly respond: RespondConfig;
   readonly methods: readonly string[];
   readonly maxBodyBytes: number;
 }
@@ -170,7 +217,7 @@ export interface EndpointConfig {
   readonly headers: Readonly<Record<string, string>>;
   readonly retry: RetryConfig;
   readonly concurrency: number;
-  readonly rate: { readonly perSecond: number; readonly burst: number } | null;
+  readonly rate: RateConfig | null;
   readonly timeoutMs: number;
   /** `failures` 0 switches it off. */
   readonly breaker: { readonly failures: number; readonly recoveryMs: number };

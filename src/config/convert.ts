@@ -2,18 +2,22 @@
 
 import type {
   ApiKeyConfig,
+  ChallengeConfig,
   Config,
   EndpointConfig,
   ListenAddress,
   ProjectConfig,
+  RateConfig,
   RetryConfig,
   Secret,
   ServerConfig,
   SourceConfig,
   StoreConfig,
+  TargetConfig,
   VerifyConfig,
 } from "./config.ts";
-import type { Declared, DeclaredRetry, DeclaredSecret, DeclaredVerify } from "./schema.ts";
+import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
+import { type DeclaredVerify, signsUrl } from "./verify-schema.ts";
 
 type DeclaredSource = Declared["source"][number];
 type DeclaredEndpoint = Declared["endpoint"][number];
@@ -37,7 +41,7 @@ export function toConfig(declared: Declared, path: string): Config {
     log,
     dev,
     projects: hasDefault ? projects : [{ id: "default", apiKeys: [] }, ...projects],
-    sources: declared.source.map((source) => toSource(source, declared.server.max_body)),
+    sources: declared.source.map((source) => toSource(source, declared.server)),
     endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, egress.timeout)),
   });
 }
@@ -109,7 +113,8 @@ function secretsOf({ secret, password, secrets }: SecretKeys): readonly Secret[]
   return (secrets ?? (single === undefined ? [] : [single])).map(toSecret);
 }
 
-function toVerify(rule: DeclaredVerify): VerifyConfig {
+/** `url` is how senders reach the source, for signatures that cover it. */
+function toVerify(rule: DeclaredVerify, url: string): VerifyConfig {
   switch (rule.scheme) {
     case "none":
       return { scheme: "none" };
@@ -121,17 +126,30 @@ function toVerify(rule: DeclaredVerify): VerifyConfig {
     case "basic":
       return { scheme: "basic", username: rule.username, secrets: secretsOf(rule) };
     case "hmac":
-      return toHmac(rule);
-    case "standard":
-    case "stripe":
-      return { scheme: rule.scheme, secrets: secretsOf(rule), toleranceMs: rule.tolerance };
-    case "github":
-      return { scheme: "github", secrets: secretsOf(rule) };
+      return toHmac(rule, url);
+    default: {
+      const { scheme, tolerance: toleranceMs, public_url: publicUrl = url } = rule;
+      return {
+        scheme,
+        secrets: secretsOf(rule),
+        ...(toleranceMs === undefined ? {} : { toleranceMs }),
+        ...(signsUrl(scheme) ? { publicUrl } : {}),
+      };
+    }
   }
 }
 
-function toHmac(rule: Extract<DeclaredVerify, { scheme: "hmac" }>): VerifyConfig {
-  const { scheme, header, algorithm, encoding, prefix, template } = rule;
+function toHmac(rule: Extract<DeclaredVerify, { scheme: "hmac" }>, url: string): VerifyConfig {
+  const {
+    scheme,
+    header,
+    algorithm,
+    encoding,
+    prefix,
+    template,
+    separator,
+    public_url: publicUrl = url,
+  } = rule;
   const { timestamp_header: timestampHeader, id_header: idHeader, tolerance: toleranceMs } = rule;
   return {
     scheme,
@@ -139,28 +157,56 @@ function toHmac(rule: Extract<DeclaredVerify, { scheme: "hmac" }>): VerifyConfig
     algorithm,
     encoding,
     prefix,
+    prefixOptional: rule.prefix_optional,
     template,
+    ...(separator === undefined ? {} : { separator }),
     ...(timestampHeader === undefined ? {} : { timestampHeader, toleranceMs }),
     ...(idHeader === undefined ? {} : { idHeader }),
+    ...(template.includes("{url}") ? { publicUrl } : {}),
     secrets: secretsOf(rule),
   };
 }
 
-function toSource(source: DeclaredSource, serverMaxBodyBytes: number): SourceConfig {
-  const { project, name, verify, dedupe, event_type, respond, to, methods, max_body } = source;
+type ServerKeys = Pick<Declared["server"], "listen" | "public_url" | "max_body">;
+
+/** `source` must have been decoded and checked without a finding. */
+export function toSource(source: DeclaredSource, server: ServerKeys): SourceConfig {
+  const { project, name, verify, dedupe, event_type, respond, to, mode, methods, max_body } = source;
+  const url = `${server.public_url ?? urlOf(server.listen)}/in/${name}`;
   return {
     project,
     name,
-    verify: (Array.isArray(verify) ? verify : [verify]).map(toVerify),
+    verify: (Array.isArray(verify) ? verify : [verify]).map((rule) => toVerify(rule, url)),
+    challenge: toChallenge(source.challenge),
+    allowCidrs: source.allow_cidrs,
+    rate: toRate(source.rate),
     dedupe: dedupe
       ? { selectors: dedupe.by.map((part) => (Array.isArray(part) ? part : [part])), windowMs: dedupe.window }
       : null,
     eventType: event_type ?? null,
-    respondStatus: respond.status,
-    to,
+    mode: mode ?? (to === undefined ? "pull" : "forward"),
+    to: (to ?? []).map(toTarget),
+    whilePaused: source.pause,
+    respond: { status: respond.status, headers: respond.headers, body: respond.body ?? null },
     methods,
-    maxBodyBytes: max_body ?? serverMaxBodyBytes,
+    maxBodyBytes: max_body ?? server.max_body,
   };
+}
+
+function toChallenge(challenge: DeclaredSource["challenge"]): ChallengeConfig | null {
+  if (challenge === undefined) return null;
+  if (challenge.scheme === "x") return { kind: "x", secrets: secretsOf(challenge) };
+  return { kind: "meta", secrets: [toSecret(challenge.verify_token)] };
+}
+
+/** Functions and tenants were refused by the checks. */
+function toTarget(target: NonNullable<DeclaredSource["to"]>[number]): TargetConfig {
+  if ("endpoint" in target) return { kind: "endpoint", name: target.endpoint, when: target.when };
+  return { kind: "endpoint", name: target.name, when: null };
+}
+
+function toRate(rate: DeclaredEndpoint["rate"]): RateConfig | null {
+  return rate ? { perSecond: rate.per_second, burst: rate.burst ?? Math.ceil(rate.per_second) } : null;
 }
 
 function toRetry(rule: DeclaredRetry): RetryConfig {
@@ -203,7 +249,7 @@ function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): Endpoi
     headers,
     retry: toRetry(retry),
     concurrency,
-    rate: rate ? { perSecond: rate.per_second, burst: rate.burst ?? Math.ceil(rate.per_second) } : null,
+    rate: toRate(rate),
     timeoutMs: timeout ?? egressTimeoutMs,
     breaker: { failures: breaker.failures, recoveryMs: breaker.recovery },
   };

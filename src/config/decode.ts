@@ -17,7 +17,7 @@ import {
 } from "@sinclair/typebox";
 import { Value } from "@sinclair/typebox/value";
 import { closest, distance } from "fastest-levenshtein";
-import { type ConfigNode, nodeOf, type ScalarNode, type TableNode } from "./document.ts";
+import { type ConfigNode, nodeOf, plainOf, type ScalarNode, type TableNode } from "./document.ts";
 import type { IssueList, KeyPath } from "./issue.ts";
 import type { TextFormat } from "./values.ts";
 
@@ -48,6 +48,7 @@ export function decode(schema: TSchema, node: ConfigNode, path: KeyPath, context
   if (isUnion(schema)) return decodeUnion(schema, node, path, context);
   if (node.kind !== "table" && node.kind !== "list" && node.isBroken) return undefined;
   if (!accepts(schema, node)) return reportMismatch(schema, node, path, context);
+  if (schema.isRaw === true) return plainOf(node);
   if (node.kind === "table") {
     return isRecord(schema)
       ? decodeRecord(schema, node, path, context)
@@ -66,7 +67,7 @@ export function decode(schema: TSchema, node: ConfigNode, path: KeyPath, context
 function accepts(schema: TSchema, node: ConfigNode): boolean {
   switch (node.kind) {
     case "table":
-      return isObject(schema) || isRecord(schema);
+      return isObject(schema) || isRecord(schema) || schema.isRaw === true;
     case "list":
       return isArray(schema);
     case "date":

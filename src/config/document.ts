@@ -147,6 +147,13 @@ export function nodeOf(value: unknown, at: Position): ConfigNode {
   return table;
 }
 
+/** Returns the value without positions, its tables as plain objects and its dates as text. */
+export function plainOf(node: ConfigNode): unknown {
+  if (node.kind === "list") return node.items.map(plainOf);
+  if (node.kind !== "table") return node.value;
+  return Object.fromEntries([...node.entries].map(([key, entry]) => [key, plainOf(entry.node)]));
+}
+
 function childOf(node: ConfigNode, step: string | number): ConfigNode | undefined {
   if (node.kind === "list" && typeof step === "number") return node.items[step];
   return node.kind === "table" && typeof step === "string" ? node.entries.get(step)?.node : undefined;

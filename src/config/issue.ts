@@ -56,6 +56,7 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   "key",
   "api_keys",
   "password",
+  "verify_token",
   "master_key",
 ]);
 
@@ -97,6 +98,14 @@ export class IssueList {
   /** Adds "got X, expected Y" for a value that was read, hiding it when its key holds secrets. */
   addValue(path: KeyPath, at: Position, wrong: { value: unknown; expected: string }): void {
     this.add(path, at, { given: showGiven(path, wrong.value), expected: wrong.expected });
+  }
+
+  /** Whether anything was found at the path or below it. */
+  touches(path: KeyPath): boolean {
+    const key = formatKey(path);
+    return this.#issues.some(
+      (issue) => issue.key.startsWith(key) && /^(?:$|[.[])/.test(issue.key.slice(key.length)),
+    );
   }
 
   get isEmpty(): boolean {

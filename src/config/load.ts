@@ -7,11 +7,18 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { checkDeclared } from "./checks.ts";
-import type { Config } from "./config.ts";
-import { toConfig } from "./convert.ts";
+import type { Config, SourceConfig } from "./config.ts";
+import { toConfig, toSource } from "./convert.ts";
 import { decode, type Sparse, unreadableReason } from "./decode.ts";
-import { type Environment, interpolate, parseDocument } from "./document.ts";
-import { type ConfigIssue, IssueList } from "./issue.ts";
+import {
+  type Environment,
+  interpolate,
+  isPresent,
+  locate,
+  parseDocument,
+  type TableNode,
+} from "./document.ts";
+import { type ConfigIssue, IssueList, type KeyPath } from "./issue.ts";
 import { ConfigSchema, type Declared } from "./schema.ts";
 
 export type LoadedConfig =
@@ -22,7 +29,18 @@ export type LoadedConfig =
       readonly warnings: readonly ConfigIssue[];
     };
 
+/** What only the engine can tell of a source: a secret that is no key, a condition that means nothing. */
+export interface SourceFault {
+  /** From the source on, with the position in `verify` or `to` as a number. */
+  readonly path: KeyPath;
+  /** Safe to print. */
+  readonly message: string;
+}
+
+export type JudgeSource = (source: SourceConfig) => readonly SourceFault[];
+
 export interface ConfigInput {
+  readonly judgeSource: JudgeSource;
   readonly text: string;
   /** Absolute; relative paths in the text are resolved against its folder. */
   readonly path: string;
@@ -32,7 +50,7 @@ export interface ConfigInput {
 }
 
 /** Returns the configuration or every error in it. Pure but for `readFile`; never throws. */
-export function parseConfig({ text, path, env, readFile }: ConfigInput): LoadedConfig {
+export function parseConfig({ text, path, env, readFile, judgeSource }: ConfigInput): LoadedConfig {
   const errors = new IssueList();
   const warnings = new IssueList();
   const root = parseDocument(text, errors);
@@ -41,13 +59,39 @@ export function parseConfig({ text, path, env, readFile }: ConfigInput): LoadedC
   const resolvePath = (file: string) => resolve(dirname(path), file);
   const declared = decode(ConfigSchema, root, [], { issues: errors, resolvePath, readFile });
   checkDeclared(declared as Sparse<Declared>, { root, errors, warnings });
+  judgeSources(declared as Declared, { root, errors, judgeSource });
   if (!errors.isEmpty) return { ok: false, errors: errors.sorted(), warnings: warnings.sorted() };
   // Without an error nothing is missing from what the schema promises.
   return { ok: true, config: toConfig(declared as Declared, path), warnings: warnings.sorted() };
 }
 
+/** Only sources without a finding of their own are complete enough to be judged. */
+function judgeSources(
+  { source: sources, server }: Declared,
+  context: { root: TableNode; errors: IssueList; judgeSource: JudgeSource },
+): void {
+  const { root, errors, judgeSource } = context;
+  if (errors.touches(["server"]) || !Array.isArray(sources)) return;
+  for (const [index, source] of sources.entries()) {
+    if (errors.touches(["source", index])) continue;
+    for (const { path, message } of judgeSource(toSource(source, server))) {
+      const here = pathInFile(root, ["source", index, ...path]);
+      errors.add(here, locate(root, here), { message });
+    }
+  }
+}
+
+/** A single rule may stand without the list that the program always sees. */
+function pathInFile(root: TableNode, path: KeyPath): KeyPath {
+  const [table, index, key, place, ...rest] = path;
+  if (typeof place !== "number" || isPresent(root, path.slice(0, 4))) return path;
+  return [table ?? "", index ?? 0, key ?? "", ...rest];
+}
+
+export type LoadInput = Pick<ConfigInput, "path" | "env" | "judgeSource">;
+
 /** Reads and parses the file at `path`; a file that cannot be read is an error like any other. */
-export function loadConfig({ path, env }: { path: string; env: Environment }): LoadedConfig {
+export function loadConfig({ path, env, judgeSource }: LoadInput): LoadedConfig {
   const absolute = resolve(path);
   let text: string;
   try {
@@ -57,7 +101,7 @@ export function loadConfig({ path, env }: { path: string; env: Environment }): L
     issues.add([], WHOLE_FILE, { message: `cannot be read (${unreadableReason(error)})` });
     return { ok: false, errors: issues.sorted(), warnings: [] };
   }
-  return parseConfig({ text, path: absolute, env, readFile: readText });
+  return parseConfig({ text, path: absolute, env, readFile: readText, judgeSource });
 }
 
 const WHOLE_FILE = { line: 0, column: 0 };

@@ -1,7 +1,7 @@
 /** What of a configuration the log may show: everything but secrets, and of those how many there are. */
 
 import { formatDuration } from "../domain/duration.ts";
-import type { Config, ListenAddress, SignConfig, VerifyConfig } from "./config.ts";
+import type { ChallengeConfig, Config, ListenAddress, SignConfig, VerifyConfig } from "./config.ts";
 
 function showListen(address: ListenAddress | null): string | null {
   if (!address) return null;
@@ -15,7 +15,7 @@ function showOrigin(url: string | null): string | null {
   return url === null ? null : new URL(url).origin;
 }
 
-function countSecrets(rules: readonly (VerifyConfig | SignConfig)[]): number {
+function countSecrets(rules: readonly (VerifyConfig | ChallengeConfig | SignConfig)[]): number {
   return rules.reduce((count, rule) => count + ("secrets" in rule ? rule.secrets.length : 0), 0);
 }
 
@@ -48,12 +48,13 @@ export function summarizeConfig(config: Config) {
     log,
     dev,
     projects: config.projects.map(({ id, apiKeys }) => ({ id, apiKeyCount: apiKeys.length })),
-    sources: config.sources.map(({ project, name, verify, to }) => ({
+    sources: config.sources.map(({ project, name, verify, challenge, mode, to }) => ({
       project,
       name,
       verify: verify.map(({ scheme }) => scheme),
-      secretCount: countSecrets(verify),
-      to,
+      secretCount: countSecrets(challenge === null ? verify : [...verify, challenge]),
+      mode,
+      to: to.map((target) => target.name),
     })),
     endpoints: config.endpoints.map(({ project, name, url, sign, headers }) => ({
       project,

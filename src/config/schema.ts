@@ -8,69 +8,34 @@
  */
 
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { count, ONE_SECRET, oneOf, Rate, secretKeys, secretOf } from "./schema-parts.ts";
 import {
+  anyTable,
   anyText,
   baseUrl,
-  basicUsername,
   cidr,
+  dedupeSelector,
   duration,
   extraHeaderName,
   filePath,
-  headerName,
   headerValue,
   hostOrCidr,
   httpUrl,
-  instant,
   listen,
   name,
   nonEmpty,
   proxyUrl,
   SECRET,
-  type SecretFormat,
   secretFile,
   secretText,
   selector,
-  signatureTemplate,
   size,
+  targetName,
 } from "./values.ts";
+import { VerifyRule } from "./verify-schema.ts";
 
 /** The request size at which the server itself gives up, before any of our own limits is asked. */
 const BODY_MAX = "16MiB";
-/** A bound for counts, so that a typing slip cannot exhaust memory. */
-const COUNT_MAX = 1_000_000;
-
-function oneOf<const T extends readonly string[]>(values: T, options: { default?: T[number] } = {}) {
-  return Type.Unsafe<T[number]>({ ...Type.Union(values.map((value) => Type.Literal(value))), ...options });
-}
-
-function count(fallback: number, minimum = 1) {
-  return Type.Integer({ minimum, maximum: COUNT_MAX, default: fallback });
-}
-
-/** A secret in place, or `{ value | file, until }`. */
-function secretOf(format: SecretFormat) {
-  const table = Type.Object(
-    {
-      value: Type.Optional(secretText(format)),
-      file: Type.Optional(secretFile(format)),
-      until: Type.Optional(instant()),
-    },
-    { exactlyOne: [["value", "file"]] },
-  );
-  return Type.Union([secretText(format), table]);
-}
-
-/** The keys of a table that holds secrets: the list, or its one-element shorthand. */
-function secretKeys(format: SecretFormat) {
-  return {
-    secret: Type.Optional(secretOf(format)),
-    secrets: Type.Optional(Type.Array(secretOf(format), { minItems: 1 })),
-  };
-}
-
-const ONE_SECRET = { exactlyOne: [["secret", "secrets"]] };
-const tolerance = () => duration({ default: "5m" });
-
 const Server = Type.Object(
   {
     listen: listen({ default: "127.0.0.1:8420" }),
@@ -141,75 +106,30 @@ const Project = Type.Object({
   api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
 });
 
-const VerifyToken = Type.Object(
-  {
-    scheme: Type.Literal("token"),
-    header: Type.Optional(headerName()),
-    query: Type.Optional(nonEmpty("the name of a query parameter")),
-    ...secretKeys(SECRET.any),
-  },
-  {
-    exactlyOne: [
-      ["header", "query"],
-      ["secret", "secrets"],
-    ],
-  },
-);
-
-const VerifyBasic = Type.Object(
-  {
-    scheme: Type.Literal("basic"),
-    username: basicUsername(),
-    password: Type.Optional(secretOf(SECRET.any)),
-    secrets: Type.Optional(Type.Array(secretOf(SECRET.any), { minItems: 1 })),
-  },
-  { exactlyOne: [["password", "secrets"]] },
-);
-
-const VerifyHmac = Type.Object(
-  {
-    scheme: Type.Literal("hmac"),
-    header: headerName(),
-    algorithm: oneOf(["sha1", "sha256", "sha512"], { default: "sha256" }),
-    encoding: oneOf(["hex", "base64", "base64url"], { default: "hex" }),
-    prefix: anyText({ default: "" }),
-    template: signatureTemplate({ default: "{body}" }),
-    timestamp_header: Type.Optional(headerName()),
-    id_header: Type.Optional(headerName()),
-    tolerance: tolerance(),
-    ...secretKeys(SECRET.any),
-  },
-  ONE_SECRET,
-);
-
-const VerifyRule = Type.Union([
-  Type.Object({ scheme: Type.Literal("none") }),
-  VerifyToken,
-  VerifyBasic,
-  VerifyHmac,
-  Type.Object(
-    { scheme: Type.Literal("standard"), tolerance: tolerance(), ...secretKeys(SECRET.standard) },
-    ONE_SECRET,
-  ),
-  Type.Object(
-    { scheme: Type.Literal("stripe"), tolerance: tolerance(), ...secretKeys(SECRET.any) },
-    ONE_SECRET,
-  ),
-  Type.Object({ scheme: Type.Literal("github"), ...secretKeys(SECRET.any) }, ONE_SECRET),
-]);
-
 const Dedupe = Type.Object({
-  by: Type.Array(Type.Union([selector(), Type.Array(selector(), { minItems: 1 })]), {
+  by: Type.Array(Type.Union([dedupeSelector(), Type.Array(dedupeSelector(), { minItems: 1 })]), {
     minItems: 1,
     expected: 'a list such as ["header:Idempotency-Key", "json:id"]',
   }),
   window: duration({ default: "24h" }),
 });
 
+/** Those of slack, zoom and discord follow from their scheme. */
+const Challenge = Type.Union([
+  Type.Object({ scheme: Type.Literal("meta"), verify_token: secretOf(SECRET.any) }),
+  Type.Object({ scheme: Type.Literal("x"), ...secretKeys(SECRET.any) }, ONE_SECRET),
+]);
+
 const Respond = Type.Object(
-  { status: Type.Integer({ minimum: 200, maximum: 299, default: 202 }) },
+  {
+    status: Type.Integer({ minimum: 200, maximum: 299, default: 202 }),
+    headers: Type.Record(Type.String(), headerValue(), { keys: extraHeaderName(), default: {} }),
+    body: Type.Optional(anyText({})),
+  },
   { default: {} },
 );
+
+const FilteredTarget = Type.Object({ endpoint: name(), when: anyTable("a table of conditions") });
 
 const Source = Type.Object({
   project: name({ default: "default" }),
@@ -217,10 +137,15 @@ const Source = Type.Object({
   verify: Type.Union([VerifyRule, Type.Array(VerifyRule, { minItems: 1 })], {
     expected: 'a table such as { scheme = "hmac", ... }, a list of them, or { scheme = "none" }',
   }),
+  challenge: Type.Optional(Challenge),
+  allow_cidrs: Type.Array(cidr(), { default: [] }),
+  rate: Type.Optional(Rate),
   dedupe: Type.Optional(Dedupe),
   event_type: Type.Optional(selector()),
+  mode: Type.Optional(oneOf(["forward", "pull"])),
+  to: Type.Optional(Type.Array(Type.Union([targetName(), FilteredTarget]))),
+  pause: oneOf(["refuse", "accept"], { default: "refuse" }),
   respond: Respond,
-  to: Type.Array(name(), { default: [] }),
   methods: Type.Array(oneOf(["GET", "POST", "PUT", "PATCH", "DELETE"]), { minItems: 1, default: ["POST"] }),
   max_body: Type.Optional(size({ max: BODY_MAX })),
 });
@@ -254,11 +179,6 @@ const RetryRule = Type.Union(
     expected: 'a table such as { policy = "standard" } or { delays = ["5s", "5m"] }',
   },
 );
-
-const Rate = Type.Object({
-  per_second: Type.Number({ exclusiveMinimum: 0, maximum: COUNT_MAX }),
-  burst: Type.Optional(Type.Integer({ minimum: 1, maximum: COUNT_MAX })),
-});
 
 const Breaker = Type.Object(
   { failures: count(10, 0), recovery: duration({ default: "30s" }) },
@@ -299,7 +219,6 @@ export const ConfigSchema = Type.Object({
  */
 export type Declared = Static<typeof ConfigSchema>;
 export type DeclaredSecret = Static<ReturnType<typeof secretOf>>;
-export type DeclaredVerify = Static<typeof VerifyRule>;
 export type DeclaredRetry = Static<typeof RetryRule>;
 
 export type ApiKeyScope = Static<typeof Scope>;

@@ -38,7 +38,15 @@ export interface ListenAddress {
 
 export type Selector =
   | { readonly kind: "header" /** Lower case. */; readonly name: string }
-  | { readonly kind: "json"; readonly path: readonly string[] };
+  | { readonly kind: "json"; readonly path: readonly string[] }
+  | { readonly kind: "query"; readonly name: string }
+  | { readonly kind: "body" };
+
+/** What a source hands its events to. Only endpoints exist so far; checks.ts refuses the others. */
+export interface TargetName {
+  readonly kind: "endpoint" | "function" | "events";
+  readonly name: string;
+}
 
 /** Far beyond any sensible setting, and small enough that "now plus this" stays an exact integer. */
 const DURATION_MAX_MS = 3_650 * DAY;
@@ -150,8 +158,10 @@ export function hostOrCidr(): TUnsafe<string> {
   return text({ expected: 'a host name or an address range such as "10.0.0.0/8"', parse });
 }
 
+const NAME = /^[A-Za-z0-9_-]{1,64}$/;
+
 export function name(options: Options = {}): TUnsafe<string> {
-  const parse = (given: string) => (/^[A-Za-z0-9_-]{1,64}$/.test(given) ? given : null);
+  const parse = (given: string) => (NAME.test(given) ? given : null);
   return text({ expected: "1 to 64 letters, digits, _ or -", parse }, options);
 }
 
@@ -190,14 +200,36 @@ export function headerValue(): TUnsafe<string> {
   return text({ expected: "header text without line breaks", parse });
 }
 
+function parseSelector(given: string): Selector | null {
+  const [kind, rest = ""] = [given.slice(0, given.indexOf(":")), given.slice(given.indexOf(":") + 1)];
+  if (kind === "header" && HEADER_NAME.test(rest)) return { kind, name: rest.toLowerCase() };
+  const path = rest.split(".");
+  return kind === "json" && path.every((step) => step !== "") ? { kind, path } : null;
+}
+
+/** A value that a request names itself by: an event's type. */
 export function selector(): TUnsafe<Selector> {
+  return text({ expected: '"header:Name" or "json:path.to.field"', parse: parseSelector });
+}
+
+/** What makes two requests the same one; "body" is the hash of all of it. */
+export function dedupeSelector(): TUnsafe<Selector> {
   const parse = (given: string): Selector | null => {
-    const [kind, rest = ""] = [given.slice(0, given.indexOf(":")), given.slice(given.indexOf(":") + 1)];
-    if (kind === "header" && HEADER_NAME.test(rest)) return { kind, name: rest.toLowerCase() };
-    const path = rest.split(".");
-    return kind === "json" && path.every((step) => step !== "") ? { kind, path } : null;
+    if (given === "body") return { kind: "body" };
+    if (given.startsWith("query:") && given.length > 6) return { kind: "query", name: given.slice(6) };
+    return parseSelector(given);
   };
-  return text({ expected: '"header:Name" or "json:path.to.field"', parse });
+  return text({ expected: '"header:Name", "json:path.to.field", "query:name" or "body"', parse });
+}
+
+/** "app" is an endpoint; a function and a tenant of subscriptions stand behind their kind. */
+export function targetName(): TUnsafe<TargetName> {
+  const parse = (given: string): TargetName | null => {
+    const [, prefix, name = ""] = /^(?:(function|events):)?(.*)$/.exec(given) ?? [];
+    if (!NAME.test(name)) return null;
+    return { kind: prefix === "function" || prefix === "events" ? prefix : "endpoint", name };
+  };
+  return text({ expected: "the name of an endpoint", parse });
 }
 
 /** Any text that is there at all. */
@@ -208,6 +240,11 @@ export function nonEmpty(expected: string): TUnsafe<string> {
 /** Some text, the empty one included. */
 export function anyText(options: Options): TUnsafe<string> {
   return text({ expected: "a string", parse: (given) => given }, options);
+}
+
+/** A table that is read elsewhere: it comes out as the plain value that was written. */
+export function anyTable(expected: string): TUnsafe<unknown> {
+  return { ...Type.Unknown(), expected, isRaw: true };
 }
 
 /** The name of a file; reads to its absolute path. */
@@ -272,7 +309,7 @@ export function instant(): TUnsafe<number> {
   return text({ expected, parse, takesDates: true });
 }
 
-const PLACEHOLDERS: readonly string[] = ["{timestamp}", "{id}", "{body}"];
+const PLACEHOLDERS: readonly string[] = ["{timestamp}", "{id}", "{url}", "{body}"];
 
 export function signatureTemplate(options: Options): TUnsafe<string> {
   const parse = (given: string) => {

@@ -69,6 +69,20 @@ export function hasQueueRow(state: DeliveryState): boolean {
  */
 export const DEADLINE_LANE = 0;
 
+/**
+ * When a delivery is due that is held because its source is paused: the last instant that a Date can hold.
+ * Resuming the source makes it due.
+ */
+export const DUE_ON_RESUME = 8_640_000_000_000_000;
+
+/**
+ * The lane of a source in pull mode, from its number in the store. Nothing is ever sent from it, and no
+ * endpoint has a negative number.
+ */
+export function pullLane(sourceSeq: number): number {
+  return -sourceSeq;
+}
+
 /** The part of a delivery that transitions read. `lane` is the endpoint's number in the store. */
 export interface DeliveryPosition {
   readonly seq: number;
@@ -90,6 +104,7 @@ export interface NewDelivery {
   readonly id: Id;
   readonly project: string;
   readonly lane: number;
+  /** In pull mode the source's. */
   readonly endpointId: Id;
   readonly profile: string;
   /** `sending` when a slot was reserved before the insert, so that no second write is needed to claim it. */
@@ -179,9 +194,23 @@ export function retryNow(delivery: DeliveryPosition, now: number): Transition | 
   return { ...change(delivery, now), to: state, dueAt: now };
 }
 
-/** Sends a finished delivery again under the same id with a fresh retry budget. */
+/** Pull mode: hands out what was stored. Null for what was handed out before. */
+export function handOut(delivery: DeliveryPosition, now: number): Transition | null {
+  return allowed(delivery, "fetched") ? { ...change(delivery, now), to: "fetched", dueAt: null } : null;
+}
+
+/** Pull mode: the consumer has it. It need not have been handed out before: a look without moving will do. */
+export function confirm(delivery: DeliveryPosition, now: number): Transition | null {
+  if (delivery.state !== "stored" && delivery.state !== "fetched") return null;
+  return { ...change(delivery, now), to: "succeeded", dueAt: null };
+}
+
+/**
+ * Sends a finished delivery again under the same id with a fresh retry budget. Null in pull mode, where there
+ * is nobody to send it to.
+ */
 export function replay(delivery: DeliveryPosition, now: number): Transition | null {
-  if (!isFinal(delivery.state) || !allowed(delivery, "queued")) return null;
+  if (!isFinal(delivery.state) || !allowed(delivery, "queued") || delivery.lane < 0) return null;
   return {
     ...change(delivery, now),
     to: "queued",

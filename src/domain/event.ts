@@ -1,6 +1,7 @@
 /** A received request, as it is about to be stored with everything that follows from it. */
 import type { NewDelivery } from "./delivery.ts";
 import type { Id } from "./id.ts";
+import type { Admission } from "./rejection.ts";
 
 export interface NewEvent {
   readonly id: Id;
@@ -16,6 +17,8 @@ export interface NewEvent {
   readonly body: Uint8Array;
   readonly dedupe: { readonly key: string; readonly expiresAt: number } | null;
   readonly deliveries: readonly NewDelivery[];
+  /** Absent for what came in the ordinary way. A rejection is admitted once; again is a duplicate. */
+  readonly admission?: Admission;
 }
 
 /** `seqs` are the stored numbers of the deliveries, in the order given. */

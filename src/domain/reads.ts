@@ -107,7 +107,11 @@ export interface RejectionRow {
   readonly diagnosis: string | null;
   readonly receivedAt: number;
   readonly method: string;
+  /** Path and query, without the sender's credentials. */
+  readonly url: string;
   readonly remoteAddress: string | null;
+  /** Null while it is refused. */
+  readonly admission: { readonly at: number; readonly eventId: Id; readonly isForced: boolean } | null;
 }
 
 export interface RejectionDetail extends RejectionRow {

@@ -31,10 +31,21 @@ export interface NewRejection {
   readonly diagnosis: string | null;
   readonly receivedAt: number;
   readonly method: string;
+  /** Path and query as received, without the sender's credentials. */
+  readonly url: string;
   readonly remoteAddress: string | null;
   /** JSON object of header name to value, without the sender's credentials. */
   readonly headers: string;
-  /** The first bytes of the body. */
+  /** The first bytes of the body; none when the request was refused before its body was read. */
   readonly body: Uint8Array;
+  /** True when `body` is not all that was sent. */
   readonly isBodyCut: boolean;
+}
+
+/** How a refused request came in after all: it became an event, at an operator's word. */
+export interface Admission {
+  readonly rejectionId: Id;
+  readonly at: number;
+  /** It was let in although today's configuration refuses it too. */
+  readonly isForced: boolean;
 }

@@ -1,14 +1,17 @@
 /**
- * Reads single values out of a request: the dedupe key and the event type. A value that is missing, empty or
- * no scalar counts as absent, and so does any JSON path into a body that is no JSON: such a request is
- * accepted like one without the value.
+ * Reads single values out of a request: the dedupe key, the event type, what filters look at. A value that is
+ * missing, empty or no scalar counts as absent, and so does any JSON path into a body that is no JSON: such a
+ * request is accepted like one without the value.
  */
+
+import type { DedupeRule, Selector } from "./selector.ts";
 import type { HeaderReader } from "./signature/index.ts";
-import type { DedupeRule, Selector } from "./source.ts";
 
 export interface Selectable {
   readonly headers: HeaderReader;
   readonly body: Uint8Array;
+  /** Absolute or from the path on; without it there are no query parameters. */
+  readonly url?: string;
 }
 
 /** Longer keys are stored as their hash, so that a sender cannot make the index large. */
@@ -22,6 +25,8 @@ const decoder = new TextDecoder();
 export class Selection {
   readonly #request: Selectable;
   #json: { readonly value: unknown } | null = null;
+  /** The body once more, with numbers as the digits that were sent. */
+  #digits: { readonly value: unknown } | null = null;
 
   constructor(request: Selectable) {
     this.#request = request;
@@ -29,14 +34,28 @@ export class Selection {
 
   /** Returns the value as text, or null when absent. */
   read(selector: Selector): string | null {
-    if (selector.kind === "header") return this.#request.headers.get(selector.name) || null;
-    let value = memberAt(this.#parsed(), selector.path);
-    if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
-      // Different ids above 2^53 read as the same number; their digits do not.
-      value = memberAt(parseOrNull(this.#request.body, digitsOf), selector.path);
+    return this.text(selector) || null;
+  }
+
+  /** As read, but the empty text of a JSON member or a query parameter is a value. */
+  text(selector: Selector): string | null {
+    switch (selector.kind) {
+      case "header":
+        return this.#request.headers.get(selector.name) || null;
+      case "query":
+        return readQuery(this.#request.url ?? "", selector.name);
+      case "json":
+        return this.#memberText(selector.path);
+      case "body":
+        // Requests without a body are not copies of one another.
+        return this.#request.body.length === 0 ? null : sha256(this.#request.body);
     }
-    if (typeof value === "string") return value || null;
-    return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
+  }
+
+  /** Whether anything stands there: an object and a list count, JSON null and an empty header do not. */
+  has(selector: Selector): boolean {
+    if (selector.kind !== "json") return this.text(selector) !== null;
+    return memberAt(this.#parsed(), selector.path) !== null;
   }
 
   /** Returns the key under which this request is remembered, or null when no selector is present. */
@@ -46,15 +65,38 @@ export class Selection {
       if (values.length === 0 || values.includes(null)) continue;
       // The index keeps the values of different selectors apart.
       const key = `${index}${JOIN}${values.length === 1 ? values[0] : JSON.stringify(values)}`;
-      return key.length <= KEY_CHARS_MAX ? key : new Bun.CryptoHasher("sha256").update(key).digest("hex");
+      return key.length <= KEY_CHARS_MAX ? key : sha256(key);
     }
     return null;
   }
 
+  #memberText(path: readonly string[]): string | null {
+    let value = memberAt(this.#parsed(), path);
+    if (typeof value === "number" && Math.abs(value) > Number.MAX_SAFE_INTEGER) {
+      // Different ids above 2^53 read as the same number; their digits do not.
+      this.#digits ??= { value: parseOrNull(this.#request.body, digitsOf) };
+      value = memberAt(this.#digits.value, path);
+    }
+    if (typeof value === "string") return value;
+    return typeof value === "number" || typeof value === "boolean" ? String(value) : null;
+  }
+
   #parsed(): unknown {
-    if (this.#json === null) this.#json = { value: parseOrNull(this.#request.body) };
+    this.#json ??= { value: parseOrNull(this.#request.body) };
     return this.#json.value;
   }
+}
+
+/** Returns the first parameter of that name in an absolute or relative URL, or null when there is none. */
+export function readQuery(url: string, name: string): string | null {
+  const start = url.indexOf("?");
+  if (start === -1) return null;
+  const end = url.indexOf("#", start);
+  return new URLSearchParams(url.slice(start + 1, end === -1 ? url.length : end)).get(name);
+}
+
+function sha256(input: string | Uint8Array): string {
+  return new Bun.CryptoHasher("sha256").update(input).digest("hex");
 }
 
 function memberAt(root: unknown, path: readonly string[]): unknown {

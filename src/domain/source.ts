@@ -2,19 +2,33 @@
  * Where inbound requests come from: how they are verified, deduplicated and typed, and which endpoints get
  * them.
  */
-import type { Door } from "./endpoint.ts";
+import type { ChallengeSpec } from "./challenge.ts";
+import type { Door, RateRule } from "./endpoint.ts";
+import type { Filter } from "./filter.ts";
 import type { Id } from "./id.ts";
+import type { DedupeRule, Selector } from "./selector.ts";
 import type { VerifySpec } from "./signature/index.ts";
 
-/** A place in a request that yields a string: a header's value, or a member of the JSON body by its path. */
-export type Selector =
-  | { readonly kind: "header"; readonly name: string }
-  | { readonly kind: "json"; readonly path: readonly string[] };
+export { formatSelector } from "./selector.ts";
+export type { DedupeRule, Selector };
 
-export interface DedupeRule {
-  /** The first group whose parts are all present makes the key; the parts of a group are joined. */
-  readonly selectors: readonly (readonly Selector[])[];
-  readonly windowMs: number;
+/** Where a source hands its events. A further kind is a further member of this union. */
+export type Target = EndpointTarget;
+
+export interface EndpointTarget {
+  readonly kind: "endpoint";
+  /** Of an endpoint of the source's project. */
+  readonly name: string;
+  /** Which events it gets; null: all. */
+  readonly when: Filter | null;
+}
+
+/** The answer to an accepted request. */
+export interface Respond {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Null: the receipt. */
+  readonly body: string | null;
 }
 
 export interface Source {
@@ -27,16 +41,23 @@ export interface Source {
   readonly door: Door;
   /** All must pass. */
   readonly verify: readonly VerifySpec[];
+  /** The provider's way to see whether it talks to the right place; null: what `verify` implies, or none. */
+  readonly challenge: ChallengeSpec | null;
   /** Networks that may send; empty: everyone. */
   readonly allowCidrs: readonly string[];
+  /** Requests beyond it are refused; null: no limit. */
+  readonly rate: RateRule | null;
   readonly dedupe: DedupeRule | null;
   readonly eventType: Selector | null;
-  readonly respondStatus: number;
+  /** `pull`: events wait to be fetched and acknowledged, and `to` is empty. */
+  readonly mode: "forward" | "pull";
+  readonly to: readonly Target[];
+  /** What happens to requests while it is paused: refused, or stored with their deliveries held. */
+  readonly whilePaused: "refuse" | "accept";
+  readonly respond: Respond;
   readonly methods: readonly string[];
   /** Null: the server's own limit. */
   readonly bodyBytesMax: number | null;
-  /** Names of endpoints of the same project; empty: pull mode. */
-  readonly to: readonly string[];
   readonly pausedAt: number | null;
   readonly createdAt: number;
   readonly updatedAt: number;

@@ -13,7 +13,7 @@ export interface Failure {
   readonly message: string;
   readonly details?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
-  readonly retryAfterMs?: number | undefined;
+  readonly retryAfterMs?: number | null | undefined;
 }
 
 /** Every 429 and 503 says when to come back; this when nobody knows better. */

@@ -10,6 +10,7 @@ import type { Ingest, IngestResult } from "../runtime/ingest.ts";
 import type { BodyReader } from "./body.ts";
 import type { Door, RequestContext } from "./door.ts";
 import { answerFailure } from "./errors.ts";
+import { answerChallenge, receiveInbound } from "./inbound.ts";
 
 export interface IngestDoorOptions {
   readonly ingest: Ingest;
@@ -22,8 +23,7 @@ export interface IngestDoorOptions {
 
 const PREFIX = "/in/";
 const JSON_HEADERS = { "content-type": "application/json" };
-/** Providers come back on their own schedule; this keeps the eager ones from hammering a paused source. */
-const PAUSED_RETRY_AFTER_MS = 60_000;
+const TEXT_HEADERS = { "content-type": "text/plain; charset=utf-8" };
 /** These must not have a body (RFC 9110 sections 15.3.5 and 15.3.6). */
 const BODILESS_STATUS: ReadonlySet<number> = new Set([204, 205]);
 
@@ -36,26 +36,7 @@ export function createIngestDoor(options: IngestDoorOptions): Door {
     async handle(request, context) {
       const source = ingest.source(context.path.slice(PREFIX.length));
       if (!source) throw new AppError("not_found", "there is no source of this name");
-      const bytesMax = source.bodyBytesMax ?? bodyBytesMax;
-      const body = await bodies.read(request, bytesMax);
-      const inbound = {
-        method: request.method,
-        url: context.path + context.search,
-        headers: request.headers,
-        remoteAddress: context.clientAddress,
-      };
-      if (body === "too_large") {
-        const detail = `the body is larger than the ${bytesMax} bytes that this source takes`;
-        const refused = ingest.refuse(
-          source,
-          { reason: "body_too_large", detail },
-          { ...inbound, body: null },
-        );
-        return answerResult(refused, { source, context, options });
-      }
-      if (body === "too_slow") throw new AppError("request_timeout", "the body did not arrive in time");
-      if (body === "broken") throw new AppError("invalid_request", "the body broke off");
-      const result = await ingest.receive(source, { ...inbound, body });
+      const result = await receiveInbound(request, context, { source, ingest, bodies, bodyBytesMax });
       return answerResult(result, { source, context, options });
     },
   };
@@ -68,17 +49,34 @@ interface AnswerInput {
 }
 
 function answerResult(result: IngestResult, { source, context, options }: AnswerInput): Response {
-  if (result.kind === "accepted") {
-    const { status } = result;
-    if (BODILESS_STATUS.has(status)) return new Response(null, { status });
-    // All three values are of our own making and need no escaping.
-    const receipt =
-      `{"id":"${showId("event", result.id)}","duplicate":${result.isDuplicate},` +
-      `"durability":"${options.durability}"}`;
-    return new Response(receipt, { status, headers: JSON_HEADERS });
-  }
-  const { status, reason, detail } = result;
+  if (result.kind === "challenged") return answerChallenge(result);
+  if (result.kind === "accepted") return answerAccepted(result, source, options.durability);
+  const { status, reason, detail, retryAfterMs } = result;
   const headers: Record<string, string> = status === 405 ? { allow: source.methods.join(", ") } : {};
-  const retryAfterMs = reason === "paused" ? PAUSED_RETRY_AFTER_MS : undefined;
   return answerFailure({ status, code: reason, message: detail, headers, retryAfterMs }, context);
+}
+
+function answerAccepted(
+  { id, isDuplicate, status }: Extract<IngestResult, { kind: "accepted" }>,
+  { respond: { headers, body } }: Source,
+  durability: IngestDoorOptions["durability"],
+): Response {
+  if (BODILESS_STATUS.has(status)) return new Response(null, { status, headers });
+  if (body !== null) return new Response(body, { status, headers: withOwn(headers, TEXT_HEADERS) });
+  // All three values are of our own making and need no escaping.
+  const receipt = `{"id":"${showId("event", id)}","duplicate":${isDuplicate},"durability":"${durability}"}`;
+  return new Response(receipt, { status, headers: withOwn(headers, JSON_HEADERS) });
+}
+
+/** Most sources set no headers of their own, and then the same object serves every answer. */
+function withOwn(
+  own: Readonly<Record<string, string>>,
+  usual: Record<string, string>,
+): Record<string, string> | Headers {
+  for (const _ in own) {
+    const headers = new Headers(usual);
+    for (const name in own) headers.set(name, own[name] ?? "");
+    return headers;
+  }
+  return usual;
 }

@@ -62,3 +62,8 @@ export class SystemClock implements Clock {
     return { cancel: () => clearTimeout(handle) };
   }
 }
+
+/** Runs `fire` when the current turn of the event loop is over, behind the answers that it has ready. */
+export function afterTurn(fire: () => void): void {
+  setImmediate(fire);
+}

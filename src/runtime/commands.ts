@@ -5,8 +5,11 @@
 import type { AckReport } from "../domain/attempt.ts";
 import {
   cancel,
+  confirm,
   type DeliveryPosition,
   discard,
+  handOut,
+  pullLane,
   replay,
   retryNow,
   type Transition,
@@ -21,12 +24,20 @@ import type { Deadlines } from "./deadlines.ts";
 import type { Directory } from "./directory.ts";
 import type { Log } from "./log.ts";
 import type { Parking, ParkTarget } from "./parking.ts";
-import type { EndpointStateStore, Located, LocateStore, TransitionStore } from "./ports.ts";
+import type {
+  EndpointStateStore,
+  Located,
+  LocateStore,
+  PullItem,
+  PullStore,
+  TransitionStore,
+} from "./ports.ts";
 
 export interface CommandsOptions {
   readonly clock: Clock;
   readonly store: LocateStore &
     TransitionStore &
+    PullStore &
     EndpointStateStore & { setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null> };
   readonly directory: Directory;
   readonly deadlines: Deadlines;
@@ -36,8 +47,21 @@ export interface CommandsOptions {
   /** Hands a report to an attempt that is out now; null: there is none, the stored state decides. */
   readonly reportEarly: (id: Id, report: AckReport) => Promise<boolean | null>;
   readonly onDue: (lane: number, dueAt: number) => void;
+  /** What was held for a source may go now. */
+  readonly onSourceResumed: () => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
 }
+
+interface FetchInput {
+  readonly limit: number;
+  /** `stored` when absent: what nobody has fetched yet. */
+  readonly state?: "stored" | "fetched";
+  /** Look without marking. */
+  readonly isPeek?: boolean;
+}
+
+/** Bodies of one fetch, in memory at once. */
+const FETCH_BYTES_MAX = 8 * 1_048_576;
 
 type Decide = (position: DeliveryPosition, now: number) => Transition | null;
 
@@ -97,14 +121,61 @@ export class Commands {
   }
 
   async setSourcePaused(source: Source, isPaused: boolean): Promise<Source> {
-    const { store, clock, directory } = this.#options;
+    const { store, clock, directory, onSourceResumed } = this.#options;
     const changed = await store.setSourcePaused(
       source.id,
       isPaused ? (source.pausedAt ?? clock.now()) : null,
     );
     if (changed === null) throw new AppError("not_found", "no such source");
     directory.putSource(changed);
+    if (!isPaused) onSourceResumed();
     return changed;
+  }
+
+  /**
+   * Returns the oldest events that wait in a source in pull mode, and marks them as fetched, so that each is
+   * handed out once; what was fetched and never acknowledged can be asked for again. At most `limit`, fewer
+   * when they are large. AppError: invalid_state for a source that forwards.
+   */
+  async fetchStored(
+    source: Source,
+    { limit, state = "stored", isPeek = false }: FetchInput,
+  ): Promise<PullItem[]> {
+    if (source.mode !== "pull") throw new AppError("invalid_state", "this source forwards its events");
+    const { store, clock } = this.#options;
+    const lane = pullLane(source.seq);
+    const items = await store.pull({ lane, state, limit, bytesMax: FETCH_BYTES_MAX });
+    if (isPeek || state === "fetched") return [...items];
+    const now = clock.now();
+    const fetched = await Promise.all(
+      items.map(async ({ position, ...item }) => {
+        const change = handOut(position, now);
+        const isOurs = change !== null && (await store.transition(change));
+        return isOurs ? [{ ...item, position: { ...position, state: change.to } }] : [];
+      }),
+    );
+    return fetched.flat();
+  }
+
+  /**
+   * Ends deliveries of a source in pull mode, by their ids: their consumer has them. Returns how many were
+   * not acknowledged before. AppError: not_found when one of them is not the source's; then nothing is
+   * changed.
+   */
+  async confirmFetched(source: Source, ids: readonly Id[]): Promise<number> {
+    const { store, clock } = this.#options;
+    const located = await Promise.all(ids.map((id) => this.#locate(source.project, id)));
+    if (located.some(({ position }) => position.lane !== pullLane(source.seq))) {
+      throw new AppError("not_found", "one of these deliveries is not this source's");
+    }
+    const now = clock.now();
+    const applied = await Promise.all(
+      located.map(({ position }) => {
+        const change = confirm(position, now);
+        return change !== null && store.transition(change);
+      }),
+    );
+    return applied.filter(Boolean).length;
   }
 
   async #endpointChanged(endpoint: Endpoint | null, to: ParkTarget): Promise<Endpoint> {

@@ -7,11 +7,13 @@ import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
 import { DEADLINE_LANE } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { createIdFactory, type Id } from "../domain/id.ts";
+import type { Lookup, RejectionDetail } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { Source } from "../domain/source.ts";
 import type { Profile } from "../domain/strategy.ts";
+import { type Admit, createAdmit } from "./admit.ts";
 import { Breakers } from "./breakers.ts";
-import type { Clock } from "./clock.ts";
+import { afterTurn, type Clock } from "./clock.ts";
 import { Commands } from "./commands.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Directory } from "./directory.ts";
@@ -31,11 +33,14 @@ import type {
   EndpointStateStore,
   LocateStore,
   ParkStore,
+  PullStore,
   TransitionStore,
 } from "./ports.ts";
 import type { Probe } from "./probe.ts";
 import type { Random } from "./random.ts";
 import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile } from "./reconcile.ts";
+import { Refusals } from "./refusals.ts";
+import { type ReleaseStore, Releases } from "./releases.ts";
 import { type PurgeStore, Retention, type RetentionOptions } from "./retention.ts";
 import type { Sender } from "./sender.ts";
 import { Settler } from "./settler.ts";
@@ -49,12 +54,15 @@ export interface EngineStore
     LocateStore,
     ParkStore,
     PurgeStore,
+    PullStore,
     ReconcileStore,
+    ReleaseStore,
     TransitionStore {
   readonly lease: number;
   readonly newestId: Id | null;
   readonly health: { readonly isHealthy: boolean };
   reject(rejection: NewRejection): Promise<void>;
+  getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
   heartbeat(now: number): Promise<void>;
   setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
   laneHeads(): Promise<readonly { readonly lane: number; readonly nextDueAt: number }[]>;
@@ -72,6 +80,8 @@ export interface EngineOptions {
   readonly inFlightMax: number;
   readonly keepMs: RetentionOptions["keepMs"];
   readonly diskBytesMax: number;
+  /** For what must not delay an answer; the turn of the event loop by default. */
+  readonly defer?: (fire: () => void) => void;
 }
 
 export class Engine {
@@ -83,8 +93,10 @@ export class Engine {
   readonly dispatcher: Dispatcher;
   readonly parking: Parking;
   readonly deadlines: Deadlines;
+  readonly releases: Releases;
   readonly intake: Intake;
   readonly ingest: Ingest;
+  readonly admit: Admit;
   readonly commands: Commands;
   readonly retention: Retention;
   readonly nextId: () => Id;
@@ -118,11 +130,14 @@ export class Engine {
     const wiring = this.#wiring();
     this.parking = new Parking(wiring);
     const { parking } = this;
+    this.releases = new Releases({ ...wiring, parking });
     const settler = new Settler({ ...wiring, parking });
     this.dispatcher = new Dispatcher({ ...wiring, settler });
     this.deadlines = new Deadlines({ ...wiring, settler });
     this.intake = new Intake(wiring);
-    this.ingest = new Ingest({ ...wiring, intake: this.intake });
+    const refusals = new Refusals(wiring);
+    this.ingest = new Ingest({ ...wiring, intake: this.intake, refusals });
+    this.admit = createAdmit({ ...wiring, ingest: this.ingest });
     this.commands = new Commands({
       ...wiring,
       parking,
@@ -146,6 +161,8 @@ export class Engine {
       nextId,
       lease: store.lease,
       reject: store.reject,
+      defer: this.#options.defer ?? afterTurn,
+      onSourceResumed: () => this.releases.sweep(),
       isStoreHealthy: () => store.health.isHealthy,
       hasRoom: () => !this.retention.isFull(),
       onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
@@ -164,6 +181,7 @@ export class Engine {
     this.lanes.start(heads.filter((head) => head.lane !== DEADLINE_LANE));
     this.deadlines.start(heads.find((head) => head.lane === DEADLINE_LANE)?.nextDueAt ?? null);
     this.retention.start();
+    this.releases.sweep();
     this.#heartbeat.start();
   }
 
@@ -174,6 +192,7 @@ export class Engine {
     const { store, clock } = this.#options;
     const result = await reconcile(declarations, { store, nextId: this.nextId, now: clock.now() });
     await this.#load();
+    if (result.retired.length > 0) this.releases.sweep();
     return result;
   }
 
@@ -182,6 +201,7 @@ export class Engine {
     const others = Promise.all([
       this.lanes.stop(),
       this.parking.stop(),
+      this.releases.stop(),
       this.retention.stop(),
       this.deadlines.stop(),
     ]);

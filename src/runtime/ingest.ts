@@ -4,66 +4,64 @@
  * a rejection on the side, bounded in rate per source, so that nobody can fill the disk or slow the answer
  * with refusals.
  */
+import type { Challenge, ChallengeAnswer } from "../domain/challenge.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
-import { type Id, showId } from "../domain/id.ts";
-import { type NewRejection, REJECTION_STATUS, type RejectionReason } from "../domain/rejection.ts";
+import type { FilterSubject } from "../domain/filter.ts";
+import type { Id } from "../domain/id.ts";
+import { type Admission, REJECTION_STATUS, type RejectionReason } from "../domain/rejection.ts";
 import { Selection } from "../domain/selection.ts";
-import { prepareVerifyAll, type Refusal, type Verifier } from "../domain/signature/index.ts";
+import type { Refusal } from "../domain/signature/index.ts";
 import type { Source } from "../domain/source.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
-import type { Intake } from "./intake.ts";
+import type { Intake, Routing } from "./intake.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
-import { TokenBucket } from "./rate.ts";
+import { type InboundRequest, type PreparedSource, prepareSource, storedHeaders } from "./prepared-source.ts";
+import type { Refusals, Refused, RefusedRequest } from "./refusals.ts";
 
-export interface InboundRequest {
-  readonly method: string;
-  /** As received, path and query. */
-  readonly url: string;
-  readonly headers: Headers;
-  readonly body: Uint8Array;
-  readonly remoteAddress: string | null;
-}
+export type { InboundRequest };
 
 export type IngestResult =
-  | { readonly kind: "accepted"; readonly id: Id; readonly isDuplicate: boolean; readonly status: number }
+  | {
+      readonly kind: "accepted";
+      readonly id: Id;
+      readonly isDuplicate: boolean;
+      readonly type: string | null;
+      readonly status: number;
+    }
   | {
       readonly kind: "refused";
       readonly reason: RejectionReason;
       readonly detail: string;
       readonly status: number;
-    };
+      /** When it is worth to try again; null: not by waiting. */
+      readonly retryAfterMs: number | null;
+    }
+  /** A challenge of the provider: nothing was stored, and this is the whole answer. */
+  | { readonly kind: "challenged"; readonly answer: ChallengeAnswer };
+
+type Objection = Pick<Refusal, "reason" | "detail" | "diagnosis"> & { readonly retryAfterMs?: number };
 
 export interface IngestOptions {
   readonly clock: Clock;
   readonly directory: Directory;
   readonly intake: Intake;
-  readonly reject: (rejection: NewRejection) => Promise<void>;
-  readonly nextId: () => Id;
+  readonly refusals: Refusals;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** A source was resumed while something was on its way to be held for it. */
+  readonly onSourceResumed: () => void;
 }
 
-/** Refusals kept per source: a burst that shows a misconfiguration in full, then a trickle. */
-const REJECTION_RATE = { perSecond: 5, burst: 100 };
-const REJECTED_BODY_BYTES_MAX = 16_384;
-
-/** Never stored with an event: the sender's credentials. Compared in lower case. */
-const CREDENTIALS = ["authorization", "proxy-authorization", "cookie", "x-api-key"] as const;
-
-interface Prepared {
-  readonly source: Source;
-  readonly verify: Verifier;
-  /** Lower-case names of headers that carry this source's token. */
-  readonly tokenHeaders: readonly string[];
-  readonly refusals: TokenBucket;
-}
+/** Providers come back on their own schedule; this keeps the eager ones from hammering a paused source. */
+const PAUSED_RETRY_AFTER_MS = 60_000;
 
 export class Ingest {
   readonly #options: IngestOptions;
-  readonly #prepared = new WeakMap<Source, Prepared>();
+  /** By id: one entry per source, with the newest definition that a request has met. */
+  readonly #prepared = new Map<Id, PreparedSource>();
 
   constructor(options: IngestOptions) {
     this.#options = options;
@@ -77,38 +75,94 @@ export class Ingest {
   }
 
   /** Resolves after the commit. Rejects with AppError when the store has no room or cannot be written. */
-  async receive(source: Source, request: InboundRequest): Promise<IngestResult> {
+  receive(source: Source, request: InboundRequest): Promise<IngestResult> {
+    const answer = this.#decide(source, request);
+    if (answer !== null) return Promise.resolve(answer);
+    return this.accept(source, request, { receivedAt: this.#options.clock.now() });
+  }
+
+  /** Returns the answer to a request that becomes no event; null for one that is to be accepted. */
+  #decide(source: Source, request: InboundRequest): IngestResult | null {
+    const { clock } = this.#options;
     const prepared = this.#prepare(source);
-    const refusal = this.#check(prepared, request);
-    if (refusal !== null) return this.refuse(source, refusal, request);
-    const { clock, intake, metrics } = this.#options;
-    const receivedAt = clock.now();
+    const now = clock.wallNow();
+    const hasChallenges = prepared.challenges.length > 0;
+    const challenge = hasChallenges ? answerTo(request, prepared, { isVerified: false, now }) : null;
+    const objection =
+      this.judgeHead(source, request, challenge !== null) ??
+      judgeAddress(prepared, request.remoteAddress) ??
+      takeToken(prepared, clock);
+    if (objection !== null) return this.refuse(source, objection, request);
+    if (challenge !== null) return this.#answerChallenge(challenge, source, request);
+    const verdict = prepared.verify(request, now);
+    if (!verdict.ok) return this.#refuse(prepared, verdict, { request, verifiedAt: now });
+    const answer = hasChallenges ? answerTo(request, prepared, { isVerified: true, now }) : null;
+    return answer === null ? null : this.#answerChallenge(answer, source, request);
+  }
+
+  /**
+   * Returns why a request that was received `at` this wall time may not come in; null when it may. Its rate
+   * is not asked.
+   */
+  judge(source: Source, request: InboundRequest, at: number): Refusal | null {
+    const prepared = this.#prepare(source);
+    const objection = this.judgeHead(source, request) ?? judgeAddress(prepared, request.remoteAddress);
+    if (objection !== null) return { ok: false, ...objection };
+    const verdict = prepared.verify(request, at);
+    return verdict.ok ? null : verdict;
+  }
+
+  /** Returns why a request may not come in whatever its body; null when that depends on it. */
+  judgeHead(source: Source, { method }: { readonly method: string }, isChallenge = false): Objection | null {
+    if (!isChallenge && !source.methods.includes(method)) {
+      return { reason: "invalid_method", detail: `this source takes ${source.methods.join(", ")}` };
+    }
+    if (source.pausedAt !== null && source.whilePaused === "refuse") {
+      const retryAfterMs = PAUSED_RETRY_AFTER_MS;
+      return { reason: "paused", detail: "this source is paused", retryAfterMs };
+    }
+    return null;
+  }
+
+  /** Stores a request that was judged before, with everything that follows; rejects as receive(). */
+  async accept(
+    source: Source,
+    request: InboundRequest,
+    { receivedAt, admission }: { readonly receivedAt: number; readonly admission?: Admission },
+  ): Promise<Extract<IngestResult, { kind: "accepted" }>> {
+    const prepared = this.#prepare(source);
+    const { intake, metrics } = this.#options;
     const selection = new Selection(request);
+    const type = source.eventType === null ? null : selection.read(source.eventType);
     const key = source.dedupe === null ? null : selection.dedupeKey(source.dedupe);
+    const routing = this.#route(prepared, { type, values: selection });
     try {
       const accepted = await intake.accept(
         {
           project: source.project,
           sourceSeq: source.seq,
-          type: source.eventType === null ? null : selection.read(source.eventType),
+          type,
           tenant: null,
           receivedAt,
           remoteAddress: request.remoteAddress,
-          payload: { headers: storedHeaders(request.headers, prepared.tokenHeaders), body: request.body },
+          payload: { headers: storedHeaders(prepared, request.headers), body: request.body },
           body: request.body,
           dedupe:
             key === null || source.dedupe === null
               ? null
               : { key, expiresAt: receivedAt + source.dedupe.windowMs },
+          ...(admission === undefined ? {} : { admission }),
         },
-        this.#targets(source),
+        routing,
       );
+      if (routing.kind === "hold") this.#checkResumed(source);
       metrics.countAccepted(source.name, accepted.isDuplicate);
       return {
         kind: "accepted",
         id: accepted.id,
         isDuplicate: accepted.isDuplicate,
-        status: source.respondStatus,
+        type,
+        status: source.respond.status,
       };
     } catch (error) {
       if (error instanceof AppError) metrics.refusedForLoadCount += 1;
@@ -117,92 +171,90 @@ export class Ingest {
   }
 
   /** Keeps a refusal (if the source's allowance lets it) and answers with it; never waits for the store. */
-  refuse(
-    source: Source,
-    refusal: Pick<Refusal, "reason" | "detail" | "diagnosis">,
-    request: Omit<InboundRequest, "body"> & { readonly body: Uint8Array | null },
+  refuse(source: Source, objection: Objection, request: RefusedRequest): IngestResult {
+    return this.#refuse(this.#prepare(source), objection, { request, verifiedAt: null });
+  }
+
+  #refuse(
+    prepared: PreparedSource,
+    objection: Objection,
+    { request, verifiedAt }: Pick<Refused, "request" | "verifiedAt">,
   ): IngestResult {
-    const { reason, detail } = refusal;
-    const { metrics, log, clock } = this.#options;
-    metrics.countRejected(source.name, reason);
-    const prepared = this.#prepare(source);
-    if (prepared.refusals.available(clock.now()) >= 1) {
+    const { reason, detail, retryAfterMs = null } = objection;
+    const { metrics, log, clock, refusals } = this.#options;
+    const { name } = prepared.source;
+    metrics.countRejected(name, reason);
+    const receivedAt = clock.now();
+    if (prepared.refusals.available(receivedAt) >= 1) {
       prepared.refusals.take(1);
-      this.#keep(prepared, refusal, request);
+      refusals.keep({ prepared, refusal: objection, request, receivedAt, verifiedAt });
     }
-    log.debug("event.rejected", { source: source.name, reason });
-    return { kind: "refused", reason, detail, status: REJECTION_STATUS[reason] };
+    log.debug("event.rejected", { source: name, reason });
+    return { kind: "refused", reason, detail, status: REJECTION_STATUS[reason], retryAfterMs };
   }
 
-  #keep(
-    { source, tokenHeaders }: Prepared,
-    refusal: Pick<Refusal, "reason" | "detail" | "diagnosis">,
-    request: Omit<InboundRequest, "body"> & { readonly body: Uint8Array | null },
-  ): void {
-    const { reject, nextId, clock, log } = this.#options;
-    const body = request.body ?? new Uint8Array(0);
-    const id = nextId();
-    reject({
-      id,
-      project: source.project,
-      sourceSeq: source.seq,
-      reason: refusal.reason,
-      detail: refusal.detail,
-      diagnosis: refusal.diagnosis === undefined ? null : JSON.stringify(refusal.diagnosis),
-      receivedAt: clock.now(),
-      method: request.method,
-      remoteAddress: request.remoteAddress,
-      headers: JSON.stringify(storedHeaders(request.headers, tokenHeaders)),
-      body: body.subarray(0, REJECTED_BODY_BYTES_MAX),
-      isBodyCut: body.byteLength > REJECTED_BODY_BYTES_MAX,
-    }).catch((error: unknown) => {
-      log.debug("rejection.not_kept", { rejection: showId("rejection", id), error: String(error) });
-    });
+  #answerChallenge(answer: ChallengeAnswer | Refusal, source: Source, request: InboundRequest): IngestResult {
+    if (!answer.ok) return this.refuse(source, answer, request);
+    this.#options.log.info("challenge.answered", { source: source.name });
+    return { kind: "challenged", answer };
   }
 
-  #check({ source, verify }: Prepared, request: InboundRequest): Refusal | null {
-    if (!source.methods.includes(request.method)) {
-      return {
-        ok: false,
-        reason: "invalid_method",
-        detail: `this source takes ${source.methods.join(", ")}`,
-      };
-    }
-    if (source.pausedAt !== null) return { ok: false, reason: "paused", detail: "this source is paused" };
-    const verdict = verify(request, this.#options.clock.wallNow());
-    return verdict.ok ? null : verdict;
-  }
-
-  #targets(source: Source): Endpoint[] {
-    const targets: Endpoint[] = [];
-    for (const name of source.to) {
+  #route({ source, targets }: PreparedSource, subject: FilterSubject): Routing {
+    if (source.mode === "pull") return { kind: "pull", source };
+    const endpoints: Endpoint[] = [];
+    for (const { name, test } of targets) {
+      if (test !== null && !test(subject)) continue;
       const endpoint = this.#options.directory.endpointNamed(source.project, name);
-      if (endpoint) targets.push(endpoint);
+      if (endpoint) endpoints.push(endpoint);
     }
-    return targets;
+    const isHeld = source.pausedAt !== null && source.whilePaused === "accept";
+    return { kind: isHeld ? "hold" : "send", endpoints };
   }
 
-  #prepare(source: Source): Prepared {
-    const known = this.#prepared.get(source);
-    if (known) return known;
-    const tokenHeaders: string[] = [];
-    for (const spec of source.verify) {
-      if (spec.scheme === "token" && spec.header !== undefined) tokenHeaders.push(spec.header.toLowerCase());
-    }
-    const made: Prepared = {
-      source,
-      verify: prepareVerifyAll(source.verify),
-      tokenHeaders,
-      refusals: new TokenBucket(REJECTION_RATE, this.#options.clock.now()),
-    };
-    this.#prepared.set(source, made);
+  /** The walk that released what was held may have passed before this event was there. */
+  #checkResumed({ id }: Source): void {
+    const { directory, onSourceResumed } = this.#options;
+    if (directory.source(id)?.pausedAt === null) onSourceResumed();
+  }
+
+  #prepare(source: Source): PreparedSource {
+    const known = this.#prepared.get(source.id);
+    if (known?.source === source) return known;
+    const made = prepareSource(source, known, this.#options.clock.now());
+    this.#prepared.set(source.id, made);
     return made;
   }
 }
 
-function storedHeaders(headers: Headers, tokenHeaders: readonly string[]): Record<string, string> {
-  const stored = headers.toJSON() as Record<string, string>;
-  for (const name of CREDENTIALS) if (name in stored) delete stored[name];
-  for (const name of tokenHeaders) if (name in stored) delete stored[name];
-  return stored;
+function judgeAddress({ isAllowed }: PreparedSource, remoteAddress: string | null): Objection | null {
+  if (isAllowed === null || isAllowed(remoteAddress)) return null;
+  return { reason: "ip_not_allowed", detail: `this source takes nothing from ${remoteAddress ?? "nowhere"}` };
+}
+
+function takeToken({ rate, source }: PreparedSource, clock: Clock): Objection | null {
+  if (rate === null) return null;
+  const now = clock.now();
+  if (rate.available(now) >= 1) {
+    rate.take(1);
+    return null;
+  }
+  const detail = `this source takes ${source.rate?.perSecond} requests per second`;
+  return { reason: "rate_limited", detail, retryAfterMs: rate.nextAt(now) - now };
+}
+
+/**
+ * Returns the answer to a challenge, or null for any other request. Those that are not signed come by a
+ * method that the source need not take for anything else.
+ */
+function answerTo(
+  request: InboundRequest,
+  { challenges }: PreparedSource,
+  { isVerified, now }: { readonly isVerified: boolean; readonly now: number },
+): ReturnType<Challenge["answer"]> {
+  for (const challenge of challenges) {
+    if (challenge.isVerified !== isVerified || challenge.method !== request.method) continue;
+    const answer = challenge.answer(request, now);
+    if (answer !== null) return answer;
+  }
+  return null;
 }

@@ -4,12 +4,13 @@
  * leased and the bytes that just came in are the bytes that go out, without being read back.
  */
 
-import type { NewDelivery } from "../domain/delivery.ts";
+import { DUE_ON_RESUME, type NewDelivery, pullLane } from "../domain/delivery.ts";
 import { MINUTE } from "../domain/duration.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
+import type { Source } from "../domain/source.ts";
 import type { Payload } from "../domain/strategy.ts";
 import type { Place, Reservation } from "./lane.ts";
 import type { AcceptStore, Claimed } from "./ports.ts";
@@ -29,11 +30,20 @@ export interface IntakeOptions {
 
 export type EventDraft = Omit<NewEvent, "id" | "headers" | "deliveries"> & { readonly payload: Payload };
 
+/** Of deliveries that are never sent: it has no strategies. */
+const PULL_PROFILE = "pull";
+
 /** Retention makes room once a minute. */
 const FULL_RETRY_MS = MINUTE;
 
+/** What becomes of an accepted event: sent, held until its source resumes, or kept for whoever fetches it. */
+export type Routing =
+  | { readonly kind: "send" | "hold"; readonly endpoints: readonly Endpoint[] }
+  | { readonly kind: "pull"; readonly source: Source };
+
 interface Planned {
-  readonly endpoint: Endpoint;
+  /** Null in pull mode. */
+  readonly endpoint: Endpoint | null;
   readonly delivery: NewDelivery;
   readonly place: Place | null;
 }
@@ -49,13 +59,14 @@ export class Intake {
    * Resolves after the commit. Rejects with an AppError (overloaded, storage_unavailable, ...), nothing
    * stored.
    */
-  async accept(draft: EventDraft, targets: readonly Endpoint[]): Promise<Accepted> {
+  async accept(draft: EventDraft, routing: Routing): Promise<Accepted> {
     const { store, nextId, hasRoom } = this.#options;
     if (!hasRoom())
       throw new AppError("overloaded", "the disk budget is used up", { retryAfterMs: FULL_RETRY_MS });
     const { payload, ...fields } = draft;
     const id = nextId();
-    const planned = targets.map((endpoint) => this.#plan(endpoint, draft.receivedAt, draft.body.byteLength));
+    const dueAt = draft.admission?.at ?? draft.receivedAt;
+    const planned = this.#planAll(routing, dueAt, draft.body.byteLength);
     const deliveries = planned.map((plan) => plan.delivery);
     let accepted: Accepted;
     try {
@@ -69,20 +80,52 @@ export class Intake {
     return accepted;
   }
 
+  #planAll(routing: Routing, dueAt: number, bytes: number): Planned[] {
+    switch (routing.kind) {
+      case "send":
+        return routing.endpoints.map((endpoint) => this.#plan(endpoint, dueAt, bytes));
+      case "hold":
+        return routing.endpoints.map((endpoint) => ({
+          endpoint,
+          delivery: this.#delivery(endpoint, { state: "held", dueAt: DUE_ON_RESUME }),
+          place: null,
+        }));
+      case "pull": {
+        const { project, id, seq } = routing.source;
+        const target = { project, id, lane: pullLane(seq), profile: PULL_PROFILE };
+        return [
+          { endpoint: null, delivery: this.#delivery(target, { state: "stored", dueAt }), place: null },
+        ];
+      }
+      default:
+        return routing satisfies never;
+    }
+  }
+
   #plan(endpoint: Endpoint, dueAt: number, bytes: number): Planned {
     const reservation = this.#options.reserve(endpoint, dueAt, bytes);
-    const delivery: NewDelivery = {
+    return {
+      endpoint,
+      delivery: this.#delivery(endpoint, { state: reservation.state, dueAt }),
+      place: reservation.state === "sending" ? reservation.place : null,
+    };
+  }
+
+  #delivery(
+    { project, lane, id, profile }: Pick<Endpoint, "project" | "lane" | "id" | "profile">,
+    { state, dueAt }: Pick<NewDelivery, "state" | "dueAt">,
+  ): NewDelivery {
+    return {
       id: this.#options.nextId(),
-      project: endpoint.project,
-      lane: endpoint.lane,
-      endpointId: endpoint.id,
-      profile: endpoint.profile,
-      state: reservation.state,
+      project,
+      lane,
+      endpointId: id,
+      profile,
+      state,
       dueAt,
       spec: null,
       payload: null,
     };
-    return { endpoint, delivery, place: reservation.state === "sending" ? reservation.place : null };
   }
 
   #startAll(
@@ -92,7 +135,7 @@ export class Intake {
   ): void {
     for (const [index, { endpoint, delivery, place }] of planned.entries()) {
       if (place === null) {
-        this.#options.onDue(endpoint.lane, delivery.dueAt);
+        if (endpoint !== null) this.#options.onDue(endpoint.lane, delivery.dueAt);
         continue;
       }
       const { id, project, lane, dueAt, profile, spec } = delivery;

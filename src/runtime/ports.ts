@@ -57,3 +57,23 @@ export interface ParkStore {
     readonly next: { readonly dueAt: number; readonly seq: number } | null;
   }>;
 }
+
+/** What a source in pull mode has waiting. */
+export interface PullItem {
+  readonly position: DeliveryPosition;
+  readonly deliveryId: Id;
+  readonly eventId: Id;
+  readonly type: string | null;
+  readonly receivedAt: number;
+  readonly payload: Payload;
+}
+
+export interface PullStore {
+  pull(input: {
+    readonly lane: number;
+    readonly state: "stored" | "fetched";
+    readonly limit: number;
+    /** Stop after this many body bytes; the first one always comes. */
+    readonly bytesMax: number;
+  }): Promise<readonly PullItem[]>;
+}

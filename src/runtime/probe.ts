@@ -6,6 +6,7 @@
 export interface ProbeSignals {
   "attempt.settled": { readonly deliveryId: string; readonly state: string; readonly attempt: number };
   "lane.parked": { readonly lane: number; readonly to: "held" | "queued" };
+  "source.released": { readonly lanes: number };
   "store.health": { readonly isHealthy: boolean };
   "retention.swept": { readonly deleted: number };
 }

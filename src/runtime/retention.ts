@@ -11,6 +11,7 @@ import type { Probe } from "./probe.ts";
 export type PurgeKind =
   | "delivered"
   | "dead"
+  | "unfetched"
   | "events"
   | "rejections"
   | "dedupe"
@@ -101,6 +102,9 @@ export class Retention {
     let deleted = 0;
     deleted += await this.#purge("delivered", now - keepMs.delivered);
     deleted += await this.#purge("dead", now - keepMs.dead);
+    const unfetched = await this.#purge("unfetched", now - keepMs.events);
+    if (unfetched > 0) log.warn("retention.unfetched_dropped", { count: unfetched });
+    deleted += unfetched;
     deleted += await this.#purge("events", now - keepMs.events);
     deleted += await this.#purge("rejections", now - keepMs.rejections);
     deleted += await this.#purge("dedupe", now);

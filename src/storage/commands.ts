@@ -22,6 +22,7 @@ import { createParking } from "./parking.ts";
 import { createProcessWrites } from "./processes.ts";
 import { createPurge, type PurgeInput } from "./purge.ts";
 import { createRejectionWrites } from "./rejections.ts";
+import { createReleases, type ReleaseInput } from "./releases.ts";
 import type { Sealing } from "./sealing.ts";
 import { createSourceWrites } from "./sources.ts";
 import { createTransition } from "./transitions.ts";
@@ -33,6 +34,7 @@ export type Command =
   | { readonly verb: "transition"; readonly change: Transition }
   | { readonly verb: "reject"; readonly rejection: NewRejection }
   | { readonly verb: "parkLane"; readonly input: ParkInput }
+  | { readonly verb: "releaseHeld"; readonly input: ReleaseInput }
   | { readonly verb: "heartbeat"; readonly now: number }
   | { readonly verb: "purge"; readonly input: PurgeInput }
   | { readonly verb: "putEndpoint"; readonly definition: EndpointDefinition; readonly now: number }
@@ -76,19 +78,24 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   const transition = createTransition(db, insertDelivery);
   const rejections = createRejectionWrites(db);
   const parking = createParking(db);
+  const releases = createReleases(db);
   const processes = createProcessWrites(db, lease);
   const purge = createPurge(db, lease);
   const endpoints = createEndpointWrites(db, sealing);
   const sources = createSourceWrites(db, sealing);
   const keys = createKeyWrites(db);
   const table: CommandTable = {
-    accept: ({ event }) => events.accept(event),
+    accept: ({ event }) =>
+      event.admission === undefined
+        ? events.accept(event)
+        : rejections.admit(event.admission, () => events.accept(event)),
     createDelivery: ({ delivery, now }) =>
       insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
     claim: ({ input }) => claim(input),
     transition: ({ change }) => transition(change),
     reject: ({ rejection }) => rejections.reject(rejection),
     parkLane: ({ input }) => parking.parkLane(input),
+    releaseHeld: ({ input }) => releases.releaseHeld(input),
     heartbeat: ({ now }) => processes.heartbeat(now),
     purge: ({ input }) => purge(input),
     putEndpoint: ({ definition, now }) => endpoints.putEndpoint(definition, now),

@@ -14,7 +14,9 @@ import type { NewRejection } from "../domain/rejection.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
+import type { PullInput, PullItem } from "./pull.ts";
 import type { PurgeInput, PurgeResult } from "./purge.ts";
+import type { ReleaseInput, ReleaseResult } from "./releases.ts";
 import type { WriterHealth } from "./writer.ts";
 
 /** The part of a Clock that the store needs; runtime/clock.ts fits. */
@@ -128,6 +130,8 @@ export interface Store extends ListReads {
   transition(change: Transition): Promise<boolean>;
   reject(rejection: NewRejection): Promise<void>;
   parkLane(input: ParkInput): Promise<ParkResult>;
+  /** Makes due what was held for sources that are not paused, or no longer there. */
+  releaseHeld(input: ReleaseInput): Promise<ReleaseResult>;
   heartbeat(now: number): Promise<void>;
   purge(input: PurgeInput): Promise<PurgeResult>;
 
@@ -156,6 +160,8 @@ export interface Store extends ListReads {
    * Every lane with something that has no lease, and when it is next due. Lane 0 is the lane of deadlines.
    */
   laneHeads(): Promise<readonly LaneHead[]>;
+  /** What a source in pull mode has waiting, oldest first. */
+  pull(input: PullInput): Promise<readonly PullItem[]>;
 
   /** Writes what was submitted, then lets go of the file. A second call waits for the first. */
   close(): Promise<void>;

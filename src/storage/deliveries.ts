@@ -3,7 +3,7 @@
  * list-deliveries.ts.
  */
 import type { Database } from "bun:sqlite";
-import { hasQueueRow, type NewDelivery } from "../domain/delivery.ts";
+import { DUE_ON_RESUME, hasQueueRow, type NewDelivery } from "../domain/delivery.ts";
 import { idBytes } from "./ids.ts";
 
 interface DeliveryOrigin {
@@ -42,7 +42,7 @@ export function createDeliveryInserter(db: Database, nextSeq: () => number, leas
       delivery.spec,
       state,
       origin.createdAt,
-      dueAt,
+      dueAt === DUE_ON_RESUME ? origin.createdAt : dueAt,
       isQueued ? dueAt : null,
     );
     if (isQueued) enqueue.run(lane, dueAt, seq, state === "sending" ? lease : null);

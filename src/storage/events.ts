@@ -49,7 +49,11 @@ export function createEventWrites(db: Database, insertDelivery: DeliveryInserter
       event.body.byteLength,
     );
     const seqs = event.deliveries.map((delivery: NewDelivery) =>
-      insertDelivery(delivery, { eventSeq: seq, payloadSeq: seq, createdAt: receivedAt }),
+      insertDelivery(delivery, {
+        eventSeq: seq,
+        payloadSeq: seq,
+        createdAt: event.admission?.at ?? receivedAt,
+      }),
     );
     return { isDuplicate: false, id: event.id, seqs };
   }

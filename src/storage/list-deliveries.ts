@@ -1,7 +1,7 @@
 /** Reads of deliveries for lists and details. Synchronous: the reader decides on which thread they run. */
 import type { Database, SQLQueryBindings } from "bun:sqlite";
 import type { AttemptRecord, FailureKind } from "../domain/attempt.ts";
-import type { DeliveryState } from "../domain/delivery.ts";
+import { type DeliveryState, DUE_ON_RESUME } from "../domain/delivery.ts";
 import type {
   DeliveryDetail,
   DeliveryFilter,
@@ -187,7 +187,8 @@ function readDelivery(row: DeliveryRecord): DeliveryRow {
     attemptCount: row.attempt_count,
     createdAt: row.created_at,
     scheduledAt: row.scheduled_at,
-    dueAt: row.due_at,
+    // What waits for its source to resume has no time of its own.
+    dueAt: row.due_at === DUE_ON_RESUME ? null : row.due_at,
     finishedAt: row.finished_at,
     lastStatus: row.last_status,
     lastError: row.last_error,

@@ -6,8 +6,8 @@ import { idBytes, idText } from "./ids.ts";
 import { pageBounds, toPage } from "./page.ts";
 import { Where } from "./where.ts";
 
-const COLUMNS =
-  "seq, id, project, source_seq, reason, detail, diagnosis, received_at, method, remote_address";
+const COLUMNS = `seq, id, project, source_seq, reason, detail, diagnosis, received_at, method, url,
+  remote_address, admitted_at, admitted_event_id, is_forced`;
 
 interface RejectionRecord {
   seq: number;
@@ -19,7 +19,11 @@ interface RejectionRecord {
   diagnosis: string | null;
   received_at: number;
   method: string;
+  url: string;
   remote_address: string | null;
+  admitted_at: number | null;
+  admitted_event_id: Uint8Array | null;
+  is_forced: number | null;
 }
 
 /** As isBoundedDeliveryList: the newest of everything, or of one source (which keeps 10,000 at most). */
@@ -80,6 +84,15 @@ function readRejection(row: RejectionRecord): RejectionRow {
     diagnosis: row.diagnosis,
     receivedAt: row.received_at,
     method: row.method,
+    url: row.url,
     remoteAddress: row.remote_address,
+    admission: readAdmission(row),
   };
+}
+
+function readAdmission(row: RejectionRecord): RejectionRow["admission"] {
+  const { admitted_at: at, admitted_event_id: eventId } = row;
+  return at === null || eventId === null
+    ? null
+    : { at, eventId: idText(eventId), isForced: row.is_forced === 1 };
 }

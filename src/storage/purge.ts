@@ -12,6 +12,7 @@ import type { Database } from "bun:sqlite";
 export type PurgeKind =
   | "delivered" // succeeded deliveries, with their attempts
   | "dead" // dead, cancelled and discarded ones
+  | "unfetched" // what waits in pull mode, with its event to follow
   | "events" // without a delivery left
   | "rejections" // old ones, and those beyond the bound per source
   | "dedupe" // expired keys
@@ -46,7 +47,8 @@ const STRETCH = 2_048;
 export function createPurge(db: Database, lease: number): Step {
   const steps: Readonly<Record<PurgeKind, Step>> = {
     delivered: createDelivered(db),
-    dead: createDead(db),
+    dead: createNotable(db, ["dead", "cancelled", "discarded"], "finished_at"),
+    unfetched: createNotable(db, ["stored", "fetched"], "created_at"),
     events: createEvents(db),
     rejections: createRejections(db),
     dedupe: createDedupe(db),
@@ -117,12 +119,11 @@ function createDelivered(db: Database): Step {
   });
 }
 
-/** Three short sweeps along the index of notable states, so that pending ones are never looked at. */
-function createDead(db: Database): Step {
-  const states = ["dead", "cancelled", "discarded"];
+/** Short sweeps along the index of notable states, one per state, so that no others are looked at. */
+function createNotable(db: Database, states: readonly string[], instant: string): Step {
   const finds = states.map((state) =>
-    db.query<Numbered & { finished_at: number }, [number, number]>(
-      `SELECT seq, finished_at FROM delivery WHERE state = '${state}' AND seq > ?
+    db.query<Numbered & { at: number }, [number, number]>(
+      `SELECT seq, ${instant} AS at FROM delivery WHERE state = '${state}' AND seq > ?
        ORDER BY seq LIMIT ?`,
     ),
   );
@@ -132,9 +133,9 @@ function createDead(db: Database): Step {
   return ({ before, limit }) => {
     const rows = finds[index]?.all(cursor, limit) ?? [];
     let deletedCount = 0;
-    for (const { seq, finished_at } of rows) {
+    for (const { seq, at } of rows) {
       cursor = seq;
-      if (finished_at > before) continue;
+      if (at > before) continue;
       remove(seq);
       deletedCount += 1;
     }

@@ -1,4 +1,4 @@
-/** Sources in the file: `spec` is the definition without secrets, `sealed` the verification rules. */
+/** Sources in the file: `spec` is the definition without secrets, `sealed` the rules that hold any. */
 import type { Database } from "bun:sqlite";
 import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
@@ -23,7 +23,7 @@ interface SourceRecord {
 }
 
 type Spec = Omit<SourceDefinition, "id" | "project" | "name" | "door" | keyof Secrets>;
-type Secrets = Pick<Source, "verify">;
+type Secrets = Pick<Source, "verify" | "challenge">;
 
 export function createSourceWrites(db: Database, sealing: Sealing) {
   const put = db.query<SourceRecord, (string | number | Uint8Array)[]>(
@@ -42,8 +42,8 @@ export function createSourceWrites(db: Database, sealing: Sealing) {
   const toSource = (record: SourceRecord | null) => (record ? readSource(record, sealing) : null);
 
   function putSource(definition: SourceDefinition, now: number): Source {
-    const { id, project, name, door, verify, ...spec } = definition;
-    const secrets: Secrets = { verify };
+    const { id, project, name, door, verify, challenge, ...spec } = definition;
+    const secrets: Secrets = { verify, challenge };
     const sealed = sealing.seal(`source:${id}`, secrets);
     try {
       const row = put.get(idBytes(id), project, name, door, JSON.stringify(spec), sealed, now, now);

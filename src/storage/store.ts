@@ -17,6 +17,7 @@ import { lockStore, type StoreLock } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { createPositionReads, readLastSeq, readNewestId } from "./positions.ts";
 import { markStopped, registerProcess } from "./processes.ts";
+import { readPull } from "./pull.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createSealing, isSameCheck, type Sealing } from "./sealing.ts";
 import { loadSources } from "./sources.ts";
@@ -110,6 +111,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
     deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
     laneHeads: () => read(() => positions.laneHeads()),
+    pull: (input) => read(() => readPull(readDb, input)),
     close: () => {
       closing ??= closeAll(writer, reader, { ...parts, now: () => clock.wallNow() });
       return closing;
@@ -144,6 +146,7 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
         { weightBytes: rejection.body.byteLength + COMMAND_BYTES },
       ),
     parkLane: (input) => submit({ verb: "parkLane", input }),
+    releaseHeld: (input) => submit({ verb: "releaseHeld", input }),
     heartbeat: (now) => submit({ verb: "heartbeat", now }),
     purge: (input) => submit({ verb: "purge", input }),
     putEndpoint: (definition, now) => submit({ verb: "putEndpoint", definition, now }),

@@ -9,7 +9,13 @@ const SHIPPED = await Bun.file(new URL("../../config.toml", import.meta.url)).te
 const random = new SystemRandom();
 
 function configOf(text: string) {
-  const loaded = parseConfig({ text, path: "/config.toml", env: {}, readFile: () => "" });
+  const loaded = parseConfig({
+    text,
+    path: "/config.toml",
+    env: {},
+    readFile: () => "",
+    judgeSource: () => [],
+  });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));
   return loaded.config;
 }

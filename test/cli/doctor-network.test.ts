@@ -4,7 +4,13 @@ import { parseConfig } from "../../src/config/load.ts";
 
 function configWith(...urls: string[]) {
   const text = urls.map((url, index) => `[[endpoint]]\nname = "e${index}"\nurl = "${url}"\n`).join("");
-  const loaded = parseConfig({ text, path: "/config.toml", env: {}, readFile: () => "" });
+  const loaded = parseConfig({
+    text,
+    path: "/config.toml",
+    env: {},
+    readFile: () => "",
+    judgeSource: () => [],
+  });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));
   return loaded.config;
 }

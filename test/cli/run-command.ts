@@ -1,5 +1,6 @@
-/** Runs the command line from the repository, as `npm start` does. */
+/** Runs the command line from the repository, as `npm start` does, or within this process. */
 import { join } from "node:path";
+import { runCommandLine } from "../../src/cli/index.ts";
 
 const MAIN = join(import.meta.dir, "../../src/main.ts");
 
@@ -30,4 +31,29 @@ export async function runCommand(args: readonly string[], place: CommandPlace = 
     child.exited,
   ]);
   return { exitCode, stdout, stderr };
+}
+
+/**
+ * The same within this process, which is a hundred times faster: for commands that only talk to a server. One
+ * at a time, because there is one standard output.
+ */
+export async function callCommand(args: readonly string[]): Promise<CommandResult> {
+  const written = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
+  const original = { stdout: process.stdout.write, stderr: process.stderr.write };
+  for (const stream of ["stdout", "stderr"] as const) {
+    process[stream].write = (chunk: string | Uint8Array) => {
+      written[stream].push(Buffer.from(chunk));
+      return true;
+    };
+  }
+  try {
+    await runCommandLine(args);
+  } finally {
+    process.stdout.write = original.stdout;
+    process.stderr.write = original.stderr;
+  }
+  const exitCode = Number(process.exitCode ?? 0);
+  process.exitCode = 0;
+  const textOf = (stream: "stdout" | "stderr") => Buffer.concat(written[stream]).toString();
+  return { exitCode, stdout: textOf("stdout"), stderr: textOf("stderr") };
 }

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../src/domain/duration.ts";
+import { checkSource } from "../../src/domain/source-check.ts";
 import { configOf } from "./parse-text.ts";
 
 describe("Defaults", () => {
@@ -48,10 +49,15 @@ describe("Defaults", () => {
         project: "default",
         name: "in",
         verify: [{ scheme: "none" }],
+        challenge: null,
+        allowCidrs: [],
+        rate: null,
         dedupe: null,
         eventType: null,
-        respondStatus: 202,
+        mode: "pull",
         to: [],
+        whilePaused: "refuse",
+        respond: { status: 202, headers: {}, body: null },
         methods: ["POST"],
         maxBodyBytes: 1_048_576,
       },
@@ -96,6 +102,7 @@ describe("Defaults", () => {
         algorithm: "sha256",
         encoding: "hex",
         prefix: "",
+        prefixOptional: false,
         template: "{body}",
         secrets,
       },
@@ -108,6 +115,7 @@ describe("Defaults", () => {
         algorithm: "sha256",
         encoding: "hex",
         prefix: "",
+        prefixOptional: false,
         template: "{timestamp}{body}",
         timestampHeader: "X-T",
         toleranceMs: 5 * MINUTE,
@@ -226,7 +234,7 @@ describe("A file on disk", () => {
       const path = join(folder, "config.toml");
       writeFileSync(path, '\ufeff[[project]]\r\nid = "default"\r\napi_keys = [{ file = "key" }]\r\n');
       writeFileSync(join(folder, "key"), "0123456789abcdef\n");
-      const loaded = loadConfig({ path, env: {} });
+      const loaded = loadConfig({ path, env: {}, judgeSource: checkSource });
       expect(loaded.ok && loaded.config.projects[0]?.apiKeys[0]?.key).toBe("0123456789abcdef");
       expect(loaded.ok && loaded.config.store.path).toBe(join(folder, "postern.db"));
     } finally {
@@ -239,7 +247,7 @@ describe("A file on disk", () => {
     try {
       const path = join(folder, "config.toml");
       const message = () => {
-        const loaded = loadConfig({ path, env: {} });
+        const loaded = loadConfig({ path, env: {}, judgeSource: checkSource });
         return loaded.ok ? [] : loaded.errors.map((issue) => [issue.line, issue.message]);
       };
       expect(message()).toEqual([[0, "cannot be read (ENOENT)"]]);

@@ -6,14 +6,21 @@ const DURATION = 'a duration such as "30s" (more than 0, at most 3650d)';
 const DURATION_OR_ZERO = 'a duration such as "30s" (at most 3650d)';
 const NAME = "1 to 64 letters, digits, _ or -";
 const SELECTOR = '"header:Name" or "json:path.to.field"';
+const DEDUPE_SELECTOR = '"header:Name", "json:path.to.field", "query:name" or "body"';
 const LISTEN = 'host and port such as "127.0.0.1:8420" or "[::1]:8420"';
 const BASE_URL = "an absolute http or https URL without credentials and query";
 const RANGE = 'an address range such as "10.0.0.0/8"';
 const FREE_HEADER = "a header name that is not about the connection (Host, Content-Length, ...)";
 const RETRY = 'a table such as { policy = "standard" } or { delays = ["5s", "5m"] }';
 const VERIFY = 'a table such as { scheme = "hmac", ... }, a list of them, or { scheme = "none" }';
-const SCHEMES = 'one of "none", "token", "basic", "hmac", "standard", "stripe", "github"';
-const TEMPLATE = "text with {body} in it, and no placeholders but {timestamp}, {id}, {body}";
+const SCHEMES = `one of ${[
+  ...["none", "token", "basic", "hmac", "standard", "standard-ed25519", "stripe", "github", "gitlab"],
+  ...["shopify", "slack", "twilio", "paddle", "linear", "discord", "zoom", "square", "svix"],
+  ...["hookbridge", "posthook", "pyfly"],
+]
+  .map((scheme) => `"${scheme}"`)
+  .join(", ")}`;
+const TEMPLATE = "text with {body} in it, and no placeholders but {timestamp}, {id}, {url}, {body}";
 const BECAUSE_TEMPLATE = "expected a header name, because template uses";
 const BY = 'a list such as ["header:Idempotency-Key", "json:id"]';
 const INSTANT = "a date and time with offset such as 2026-12-01T00:00:00Z";
@@ -148,10 +155,13 @@ describe("A wrong value is reported with its line, key, value and what was expec
       verify('{ scheme = "github", secret = { value = "a", until = 2026-12-01 } }'),
       `3: source[0].verify.secret.until: got "2026-12-01", expected ${INSTANT}`,
     ],
-    [verified('dedupe = { by = ["id"] }'), `4: source[0].dedupe.by[0]: got "id", expected ${SELECTOR}`],
+    [
+      verified('dedupe = { by = ["id"] }'),
+      `4: source[0].dedupe.by[0]: got "id", expected ${DEDUPE_SELECTOR}`,
+    ],
     [
       verified('dedupe = { by = [["json:a", "json:a..b"]] }'),
-      `4: source[0].dedupe.by[0][1]: got "json:a..b", expected ${SELECTOR}`,
+      `4: source[0].dedupe.by[0][1]: got "json:a..b", expected ${DEDUPE_SELECTOR}`,
     ],
     [verified("dedupe = { by = [] }"), `4: source[0].dedupe.by: got an empty list, expected ${BY}`],
     [verified('event_type = "type"'), `4: source[0].event_type: got "type", expected ${SELECTOR}`],
@@ -361,7 +371,10 @@ describe("Risky settings load with a warning", () => {
       `${keyed}${endpoint("")}\n[[source]]\nname = "a"\nto = ["app"]\nverify.scheme = "none"`,
       "11: source[0].verify: accepts requests from anybody, unverified",
     ],
-    [`${keyed}${verified("")}`, "4: source[0]: has no `to`: its events are stored and go nowhere"],
+    [
+      `${keyed}${verified("")}`,
+      '4: source[0]: has no `to`: its events wait to be fetched; say so with mode = "pull"',
+    ],
   ])("%p", (text, expected) => {
     expect(errorsOf(text)).toEqual([]);
     expect(warningsOf(text)).toEqual([`config.toml:${expected}`]);

@@ -3,13 +3,14 @@ import { Kind, type TSchema } from "@sinclair/typebox";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { ConfigSchema } from "../../src/config/schema.ts";
+import { checkSource } from "../../src/domain/source-check.ts";
 
 const PATH = new URL("../../config.toml", import.meta.url).pathname;
 const MANUAL = await Bun.file(PATH).text();
 const LINES = MANUAL.split("\n");
 
 function configOf(text: string, env: Record<string, string> = {}) {
-  const loaded = parseConfig({ text, path: PATH, env, readFile: () => "" });
+  const loaded = parseConfig({ text, path: PATH, env, readFile: () => "", judgeSource: checkSource });
   if (!loaded.ok) throw new Error(loaded.errors.map((issue) => formatIssue(issue, "config.toml")).join("\n"));
   return loaded.config;
 }
@@ -45,7 +46,7 @@ function keysOf(schema: TSchema): string[] {
 }
 
 test("The shipped file loads with an empty environment, and warns of nothing but its development key", () => {
-  const loaded = loadConfig({ path: PATH, env: {} });
+  const loaded = loadConfig({ path: PATH, env: {}, judgeSource: checkSource });
   expect(loaded.ok).toBe(true);
   expect(loaded.warnings.map(({ key }) => key)).toEqual(["project[0].api_keys[0]"]);
 });
@@ -53,7 +54,7 @@ test("The shipped file loads with an empty environment, and warns of nothing but
 test("The shipped file shows the main job on its own echo receiver", () => {
   const { dev, sources, endpoints } = configOf(MANUAL);
   expect(dev.echo).toBe(true);
-  expect(sources).toMatchObject([{ name: "demo", verify: [{ scheme: "hmac" }], to: ["echo"] }]);
+  expect(sources).toMatchObject([{ name: "demo", verify: [{ scheme: "hmac" }], to: [{ name: "echo" }] }]);
   expect(endpoints).toMatchObject([{ url: "http://127.0.0.1:8420/_/echo", sign: [{ scheme: "standard" }] }]);
 });
 

@@ -1,6 +1,7 @@
 import type { Config } from "../../src/config/config.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { type LoadedConfig, parseConfig } from "../../src/config/load.ts";
+import { checkSource } from "../../src/domain/source-check.ts";
 
 export interface Surroundings {
   env?: Record<string, string | undefined>;
@@ -17,7 +18,7 @@ export function parseText(text: string, { env = {}, files = {} }: Surroundings =
     if (content === undefined) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
     return content;
   };
-  return parseConfig({ text, path: "/etc/postern/config.toml", env, readFile });
+  return parseConfig({ text, path: "/etc/postern/config.toml", env, readFile, judgeSource: checkSource });
 }
 
 /** Returns the printed errors of a configuration that must not load. */

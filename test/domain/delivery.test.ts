@@ -2,14 +2,17 @@ import { expect, test } from "bun:test";
 import type { Outcome } from "../../src/domain/attempt.ts";
 import {
   cancel,
+  confirm,
   DELIVERY_STATES,
   type Decision,
   type DeliveryPosition,
   type DeliveryState,
   discard,
+  handOut,
   hasQueueRow,
   isFinal,
   NEXT_STATES,
+  pullLane,
   release,
   replay,
   retryNow,
@@ -101,6 +104,8 @@ const VERBS: readonly [
     { dead: "discarded", cancelled: "discarded", stored: "discarded", fetched: "discarded" },
   ],
   ["retryNow", (at) => retryNow(at, NOW), { queued: "queued", retrying: "retrying", held: "held" }],
+  ["handOut", (at) => handOut(at, NOW), { stored: "fetched" }],
+  ["confirm", (at) => confirm(at, NOW), { stored: "succeeded", fetched: "succeeded" }],
   ["replay", (at) => replay(at, NOW), { succeeded: "queued", dead: "queued", cancelled: "queued" }],
 ];
 
@@ -121,6 +126,10 @@ test.each(
   if (!change) return;
   expect(change).toMatchObject({ attempt: null, attemptCount: 4, followUps: [], from: state, at: NOW });
   expect(change.dueAt).toBe(hasQueueRow(change.to) ? NOW : null);
+});
+
+test("what was fetched in pull mode is never replayed: there is nobody to send it to", () => {
+  expect(replay(position({ state: "succeeded", lane: pullLane(3) }), NOW)).toBeNull();
 });
 
 test("a replay starts a fresh retry budget under the same number of attempts", () => {

@@ -71,3 +71,36 @@ test("a long key is kept as its hash", () => {
 test("a group without parts never makes a key", () => {
   expect(select("{}").dedupeKey(rule([]))).toBeNull();
 });
+
+test("a query parameter is found in a relative and an absolute URL, the first when repeated", () => {
+  const read = (url: string | undefined, name = "id") => {
+    const request = { headers: new Headers(), body: new Uint8Array(), ...(url === undefined ? {} : { url }) };
+    return new Selection(request).read({ kind: "query", name });
+  };
+  expect(read("/in/s?a=1&id=x%20y&id=z")).toBe("x y");
+  expect(read("https://localhost/in/s?id=x#id=y")).toBe("x");
+  expect(read("/in/s?id=")).toBeNull();
+  expect(read("/in/s?ID=x")).toBeNull();
+  expect(read("/in/s")).toBeNull();
+  expect(read(undefined)).toBeNull();
+});
+
+test("the body is told by its hash, and an empty one is absent", () => {
+  const body: Selector = { kind: "body" };
+  expect(select("abc").read(body)).toBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  expect(select("").read(body)).toBeNull();
+  expect(select("x").dedupeKey(rule([body]))).not.toBe(select("x\n").dedupeKey(rule([body])) as string);
+});
+
+test.each<[string, boolean, string | null]>([
+  ['{"a":{"b":""}}', true, ""],
+  ['{"a":{"b":{}}}', true, null],
+  ['{"a":{"b":[]}}', true, null],
+  ['{"a":{"b":false}}', true, "false"],
+  ['{"a":{"b":null}}', false, null],
+  ['{"a":{}}', false, null],
+  ["no JSON", false, null],
+])("in %j something stands there: %p, as text: %j", (body, isThere, text) => {
+  expect(select(body).has(json("a", "b"))).toBe(isThere);
+  expect(select(body).text(json("a", "b"))).toBe(text);
+});

@@ -1,6 +1,6 @@
 /**
- * The providers' own packages sign, the executable judges: what they make is accepted and forwarded, its tampered,
- * stale and wrongly keyed twins are refused for the right reason, and each refusal is on record.
+ * The providers' own packages sign, the executable judges: what they make is accepted and forwarded, its
+ * tampered, stale and wrongly keyed twins are refused for the right reason, and each refusal is on record.
  */
 import { afterAll, expect, test } from "bun:test";
 import { sign as signGithub } from "@octokit/webhooks-methods";

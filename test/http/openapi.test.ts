@@ -3,7 +3,10 @@ import { KEYS, startTestApp, type TestApp } from "../support/test-app.ts";
 
 const OPTIONS = {
   endpoints: [{ name: "app", retry: { kind: "ladder", delaysMs: [], jitter: 0 } }],
-  sources: [{ name: "orders", to: ["app"] }],
+  sources: [
+    { name: "orders", to: ["app"] },
+    { name: "pulled", mode: "pull" },
+  ],
 } as const;
 
 interface Operation {
@@ -11,6 +14,7 @@ interface Operation {
   readonly summary: string;
   readonly tags: readonly string[];
   readonly parameters: readonly { readonly name: string; readonly in: string; readonly schema: object }[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: object }>> };
   readonly responses: Readonly<
     Record<string, { description: string; content: Record<string, { schema: object }> }>
   >;
@@ -73,7 +77,7 @@ describe("the OpenAPI document", () => {
       ({ method, path }) => `${method.toLowerCase()} /_/api${path.replace(":id", "{id}")}`,
     );
     expect(documented.sort()).toEqual(mounted.sort());
-    expect(documented).toHaveLength(21);
+    expect(documented).toHaveLength(25);
   });
 
   test("describes every operation completely", async () => {
@@ -86,6 +90,9 @@ describe("the OpenAPI document", () => {
       const named = operation.parameters.filter((parameter) => parameter.in === "path");
       expect(named.map(({ name }) => `{${name}}`)).toEqual(path.match(/\{\w+\}/g) ?? []);
       for (const parameter of operation.parameters) expect(parameter.schema).toBeObject();
+      if (operation.requestBody) {
+        expect(operation.requestBody.content["application/json"]?.schema).toBeObject();
+      }
       for (const status of ["200", "400", "401", "403", "500"]) {
         expect(operation.responses[status]?.content["application/json"]?.schema).toBeObject();
         expect(operation.responses[status]?.description).toBeTruthy();
@@ -131,6 +138,10 @@ test("what every route really answers is what the document says", async () => {
   await app.flush();
   const { json: deliveries } = await app.api("/deliveries");
   const { json: rejections } = await app.api("/rejections");
+  const [orders, ...sources] = OPTIONS.sources;
+  await app.declare({ sources: [{ ...orders, methods: ["POST", "PUT"] }, ...sources] });
+  await app.ingest("pulled");
+  const { json: pulled } = await app.api("/sources/pulled/stored");
   await post("/endpoints/app/pause");
   const [waiting, discarded] = [await held(), await held()];
   await post(`/deliveries/${discarded}/cancel`);
@@ -138,10 +149,18 @@ test("what every route really answers is what the document says", async () => {
     getEvent: event,
     getDelivery: deliveries.data[0]?.id ?? "",
     getRejection: rejections.data[0]?.id ?? "",
+    admitRejection: rejections.data[0]?.id ?? "",
     retryDelivery: waiting,
     cancelDelivery: waiting,
     replayDelivery: waiting,
     discardDelivery: discarded,
+    peekStored: "pulled",
+    fetchStored: "pulled",
+    acknowledgeFetched: "pulled",
+  };
+  const bodies: Readonly<Record<string, string>> = {
+    fetchStored: '{"limit":5}',
+    acknowledgeFetched: JSON.stringify({ ids: [pulled.data[0]?.id] }),
   };
   // These first, in an order in which each state allows the next; among the others none is in the way of
   // another.
@@ -152,7 +171,8 @@ test("what every route really answers is what the document says", async () => {
   for (const { operationId, method, path, tag } of routes) {
     const id = ids[operationId] ?? (tag === "endpoints" ? "app" : "orders");
     // api() throws when the answer is not what the schema says.
-    const { status } = await app.api(path.replace(":id", id), { method });
+    const body = bodies[operationId];
+    const { status } = await app.api(path.replace(":id", id), { method, ...(body ? { body } : {}) });
     expect({ operationId, status }).toEqual({ operationId, status: 200 });
   }
 });

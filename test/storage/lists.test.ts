@@ -221,6 +221,7 @@ test("a rejection shows its diagnosis, headers and the beginning of its body", a
     ...rest,
     seq: 1,
     headers: { a: "b" },
+    admission: null,
     body: new Uint8Array(body),
   });
 });

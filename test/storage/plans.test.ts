@@ -8,6 +8,8 @@ import { CLAIM_SQL, NEXT_DUE_SQL } from "../../src/storage/claims.ts";
 import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
 import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.ts";
 import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
+import { pullSql } from "../../src/storage/pull.ts";
+import { RELEASE_SQL } from "../../src/storage/releases.ts";
 import { DEQUEUE_LEASED_SQL } from "../../src/storage/transitions.ts";
 import { newId } from "../support/factory.ts";
 import { type BareStore, openBareStore, queryPlan } from "../support/store.ts";
@@ -38,6 +40,17 @@ test("leaving the queue is one key", () => {
   expect(queryPlan(store.db, DEQUEUE_LEASED_SQL)).toEqual([
     "SEARCH queue USING PRIMARY KEY (lane=? AND due_at=? AND delivery_seq=?)",
   ]);
+});
+
+test("what waits for its source, and what waits to be fetched, have an index of their own", () => {
+  const released = queryPlan(store.db, RELEASE_SQL);
+  expect(released[0]).toBe("SEARCH d USING INDEX delivery_on_resume (seq>?)");
+  expectSearchesOnly(released);
+  for (const state of ["stored", "fetched"] as const) {
+    const pulled = queryPlan(store.db, pullSql(state));
+    expect(pulled[0]).toBe("SEARCH d USING INDEX delivery_pull (endpoint_seq=? AND state=?)");
+    expectSearchesOnly(pulled);
+  }
 });
 
 const project = "default";

@@ -122,9 +122,9 @@ test("old rejections go, and each source keeps at most its bound", () => {
   store.db
     .query(
       `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-       INSERT INTO rejection (id, project, source_seq, reason, detail, received_at, method, headers,
+       INSERT INTO rejection (id, project, source_seq, reason, detail, received_at, method, url, headers,
          body, is_body_cut)
-       SELECT randomblob(16), 'default', 3, 'paused', '', ?, 'POST', '{}', x'', 0 FROM n`,
+       SELECT randomblob(16), 'default', 3, 'paused', '', ?, 'POST', '/', '{}', x'', 0 FROM n`,
     )
     .run(REJECTIONS_MAX + 25, NOW + 1);
   expect(total(sweep(store, "rejections", { limit: 10 }))).toBe(26);

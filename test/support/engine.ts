@@ -16,7 +16,7 @@ import type { Log } from "../../src/runtime/log.ts";
 import { Probe } from "../../src/runtime/probe.ts";
 import type { DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
 import type { Store } from "../../src/storage/contract.ts";
-import { newEndpoint, newSource } from "./factory.ts";
+import { newEndpoint, newSource, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRandom } from "./fake-random.ts";
 import { ScriptedSender } from "./scripted-sender.ts";
@@ -38,10 +38,10 @@ export interface EngineSetup {
   /** One named "app" when absent. Their URL is receiverUrl(name) unless given. */
   readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
   /** One named "in" that sends to all endpoints when absent. */
-  readonly sources?: readonly Partial<DeclaredSource>[];
+  readonly sources?: readonly SourceChange[];
   /** Stands between the engine and its store. */
   readonly wrap?: (store: Store) => Store;
-  readonly engine?: Partial<Pick<EngineOptions, "inFlightMax" | "keepMs" | "diskBytesMax">>;
+  readonly engine?: Partial<Pick<EngineOptions, "inFlightMax" | "keepMs" | "diskBytesMax" | "defer">>;
   /** False: the test starts it. */
   readonly isStarted?: boolean;
   readonly defer?: (fire: () => void) => void;
@@ -53,6 +53,7 @@ export interface Inbound {
   readonly headers?: Readonly<Record<string, string>>;
   readonly method?: string;
   readonly url?: string;
+  readonly remoteAddress?: string | null;
 }
 
 const WEEK_MS = 7 * 24 * 3_600_000;
@@ -143,7 +144,7 @@ export class TestEngine implements AsyncDisposable {
       url: inbound.url ?? "/in/in",
       headers: new Headers(headers),
       body: typeof body === "string" ? Buffer.from(body) : body,
-      remoteAddress: "192.0.2.1",
+      remoteAddress: inbound.remoteAddress === undefined ? "192.0.2.1" : inbound.remoteAddress,
     };
     return this.engine.ingest.receive(this.source(inbound.source), request);
   }
@@ -151,7 +152,7 @@ export class TestEngine implements AsyncDisposable {
   /** Accepts one event, lets everything happen that can, and returns the event's id. */
   async accept(inbound: Inbound = {}): Promise<Id> {
     const result = await this.receive(inbound);
-    if (result.kind !== "accepted") throw new Error(`refused: ${result.reason}`);
+    if (result.kind !== "accepted") throw new Error(`not accepted: ${JSON.stringify(result)}`);
     await this.settle();
     return result.id;
   }
@@ -162,7 +163,7 @@ export class TestEngine implements AsyncDisposable {
     const results = await Promise.all(bodies.map((body) => this.receive({ source, body })));
     await this.settle();
     return results.map((result) => {
-      if (result.kind !== "accepted") throw new Error(`refused: ${result.reason}`);
+      if (result.kind !== "accepted") throw new Error(`not accepted: ${JSON.stringify(result)}`);
       return result.id;
     });
   }
@@ -260,7 +261,7 @@ export function declareEndpoint(change: Partial<DeclaredEndpoint>): DeclaredEndp
   return { ...rest, url: receiverUrl(change.name ?? "app"), ...change };
 }
 
-export function declareSource(change: Partial<DeclaredSource>): DeclaredSource {
+export function declareSource(change: SourceChange): DeclaredSource {
   const { id: _id, door: _door, ...rest } = newSource({ name: "in" });
-  return { ...rest, ...change };
+  return { ...rest, ...sourceFields(change) };
 }

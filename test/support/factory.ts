@@ -14,6 +14,7 @@ import type { Id } from "../../src/domain/id.ts";
 import { STANDARD_RETRY } from "../../src/domain/policy.ts";
 import { DEFAULT_BREAKER } from "../../src/domain/pressure.ts";
 import type { NewRejection } from "../../src/domain/rejection.ts";
+import type { Target } from "../../src/domain/source.ts";
 import type { EndpointDefinition, SourceDefinition } from "../../src/storage/contract.ts";
 import { idBytes } from "../../src/storage/ids.ts";
 
@@ -74,6 +75,7 @@ export function newRejection(change: Partial<NewRejection> = {}): NewRejection {
     diagnosis: null,
     receivedAt: NOW,
     method: "POST",
+    url: "/in/orders",
     remoteAddress: "192.0.2.1",
     headers: "{}",
     body: Buffer.from("{}"),
@@ -117,7 +119,25 @@ export function newEndpoint(change: Partial<EndpointDefinition> = {}): EndpointD
   };
 }
 
-export function newSource(change: Partial<SourceDefinition> = {}): SourceDefinition {
+/** A source as tests write it: targets by name alone, and the answer's status without the rest. */
+export type SourceChange = Partial<Omit<SourceDefinition, "to">> & {
+  readonly to?: readonly (string | Target)[];
+  readonly respondStatus?: number;
+};
+
+export function sourceFields({ to, respondStatus, ...rest }: SourceChange): Partial<SourceDefinition> {
+  const targets = to?.map(
+    (target): Target =>
+      typeof target === "string" ? { kind: "endpoint", name: target, when: null } : target,
+  );
+  return {
+    ...rest,
+    ...(targets === undefined ? {} : { to: targets }),
+    ...(respondStatus === undefined ? {} : { respond: { status: respondStatus, headers: {}, body: null } }),
+  };
+}
+
+export function newSource(change: SourceChange = {}): SourceDefinition {
   const id = newId();
   return {
     id,
@@ -125,14 +145,18 @@ export function newSource(change: Partial<SourceDefinition> = {}): SourceDefinit
     name: `source-${id}`,
     door: "config",
     verify: [{ scheme: "none" }],
+    challenge: null,
     allowCidrs: [],
+    rate: null,
     dedupe: null,
     eventType: null,
-    respondStatus: 202,
+    mode: "forward",
+    to: [],
+    whilePaused: "refuse",
+    respond: { status: 202, headers: {}, body: null },
     methods: ["POST"],
     bodyBytesMax: null,
-    to: [],
-    ...change,
+    ...sourceFields(change),
   };
 }
 

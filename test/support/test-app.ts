@@ -24,7 +24,7 @@ import { Probe } from "../../src/runtime/probe.ts";
 import type { Declarations, DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
 import type { SendRequest, SendResult } from "../../src/runtime/sender.ts";
 import type { Store } from "../../src/storage/contract.ts";
-import { newEndpoint, newSource } from "./factory.ts";
+import { newEndpoint, newSource, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { countingBytes, openTestStore } from "./store.ts";
 
@@ -43,7 +43,7 @@ interface LogLine {
 }
 
 export interface TestAppOptions {
-  readonly sources?: readonly Partial<DeclaredSource>[];
+  readonly sources?: readonly SourceChange[];
   readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
   /** Beside the native ones. */
   readonly doors?: readonly Door[];
@@ -86,6 +86,8 @@ export interface TestApp extends AsyncDisposable {
   request(path: string, request?: TestRequest): Promise<Response>;
   /** One request to the native API with the admin key; checks the answer against its documented schema. */
   api(path: string, request?: TestRequest): Promise<{ status: number; headers: Headers; json: AnyAnswer }>;
+  /** What a reload does: the configuration becomes this one. */
+  declare(change: Pick<TestAppOptions, "sources" | "endpoints">): Promise<void>;
   /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
   flush(): Promise<void>;
   /** Sends a body to a source and returns the shown id of the event. */
@@ -100,6 +102,8 @@ interface AnyObject {
   readonly source: string;
   readonly reason: string;
   readonly eventId: string;
+  readonly duplicate: boolean;
+  readonly forced: boolean;
   readonly endpointId: string;
   readonly eventType: string;
   readonly breaker: object;
@@ -144,6 +148,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     reload,
     routes: createApiRoutes(deps),
     ...requestVerbs(server, createApiRoutes(deps)),
+    declare: async (change) => void (await engine.reconcile(declarationsOf({ ...options, ...change }))),
     flush: () => store.heartbeat(clock.now()),
     async [Symbol.asyncDispose]() {
       await server.stop(0);
@@ -231,13 +236,15 @@ interface Parts {
 }
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
-  const { directory, commands, breakers, lanes, slots } = engine;
+  const { directory, commands, admit, metrics, breakers, lanes, slots } = engine;
   return {
     clock,
     log,
     bodies: new BodyReader({ clock, timeoutMs: READ_TIMEOUT_MS }),
     directory,
     commands,
+    admit,
+    metrics,
     breakers,
     lanes,
     slots,
@@ -315,9 +322,9 @@ function declareEndpoint(change: Partial<DeclaredEndpoint>): DeclaredEndpoint {
   return { ...definition, ...change };
 }
 
-function declareSource(change: Partial<DeclaredSource>): DeclaredSource {
+function declareSource(change: SourceChange): DeclaredSource {
   const { id: _id, door: _door, ...definition } = newSource();
-  return { ...definition, ...change };
+  return { ...definition, ...sourceFields(change) };
 }
 
 function sha256(text: string): string {

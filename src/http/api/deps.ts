@@ -1,11 +1,13 @@
 /** What the native API works with. app.ts fills it. */
 import type { ListReads } from "../../domain/reads.ts";
+import type { Admit } from "../../runtime/admit.ts";
 import type { Breakers } from "../../runtime/breakers.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Commands } from "../../runtime/commands.ts";
 import type { Directory } from "../../runtime/directory.ts";
 import type { LaneOverview } from "../../runtime/lanes.ts";
 import type { Log } from "../../runtime/log.ts";
+import type { Metrics } from "../../runtime/metrics.ts";
 import type { BodyReader } from "../body.ts";
 import type { StoreHealth } from "../health.ts";
 
@@ -15,6 +17,8 @@ export interface ApiDeps {
   readonly bodies: BodyReader;
   readonly directory: Directory;
   readonly commands: Commands;
+  readonly admit: Admit;
+  readonly metrics: Pick<Metrics, "sources">;
   readonly breakers: Breakers;
   readonly lanes: { overview(lane: number): LaneOverview };
   readonly slots: { readonly used: number; readonly total: number };

@@ -67,6 +67,7 @@ function operation(route: ApiRoute, components: Components): Json {
     description: [route.description, `Needs a key of scope ${route.scope}.`].filter(Boolean).join(" "),
     tags: [route.tag],
     parameters: [...pathParameters(route), ...queryParameters(route, components)],
+    ...requestBody(route, components),
     responses: {
       "200": answer("Done.", components.reference(route.answer)),
       ...errorAnswers(route, components),
@@ -84,6 +85,13 @@ function queryParameters({ query }: ApiRoute, components: Components): Json[] {
     const isRequired = query.required?.includes(name) ?? false;
     return { name, in: "query", required: isRequired, ...(description ? { description } : {}), schema: rest };
   });
+}
+
+function requestBody({ body }: ApiRoute, components: Components): JsonObject {
+  if (body === undefined) return {};
+  const isRequired = (body.required?.length ?? 0) > 0;
+  const content = { "application/json": { schema: components.reference(body) } };
+  return { requestBody: { required: isRequired, content } };
 }
 
 function errorAnswers(route: ApiRoute, components: Components): Record<string, Json> {

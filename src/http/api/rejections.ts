@@ -1,9 +1,10 @@
 /** Rejections: requests that a source refused, with the reason and what was sent. */
 import { type Static, Type } from "@sinclair/typebox";
 import { AppError } from "../../domain/errors.ts";
-import { readId, showId } from "../../domain/id.ts";
+import { type Id, readId, showId } from "../../domain/id.ts";
 import type { RejectionDetail, RejectionRow } from "../../domain/reads.ts";
 import { REJECTION_STATUS, type RejectionReason } from "../../domain/rejection.ts";
+import type { Admit } from "../../runtime/admit.ts";
 import type { Directory } from "../../runtime/directory.ts";
 import type { ApiDeps } from "./deps.ts";
 import { PAGE_QUERY, queryOf, readListQuery, readSourceParameter, TIME_QUERY } from "./query.ts";
@@ -23,15 +24,42 @@ import {
 
 const REASONS = Object.keys(REJECTION_STATUS) as RejectionReason[];
 
+const DIAGNOSIS = named(
+  "Diagnosis",
+  {
+    code: Type.Optional(Type.String({ examples: ["clock_skew", "old_secret", "body_reserialized"] })),
+    sentence: Type.Optional(Type.String({ description: "The probable cause, and what would mend it." })),
+    field: Type.Optional(Type.String({ description: "The header or parameter that it is about." })),
+    skewSeconds: Type.Optional(Type.Number({ description: "Positive: the sender's clock is ahead." })),
+    toleranceSeconds: Type.Optional(Type.Number()),
+    oldSecretUntil: Type.Optional(INSTANT),
+  },
+  {
+    additionalProperties: true,
+    description: "Never a secret or a signature. More members depend on the code.",
+  },
+);
+
 const REJECTION_MEMBERS = {
   id: Type.String({ examples: ["rej_01970000000070008000000000000000"] }),
   source: nullable(Type.String()),
   reason: oneOf(REASONS),
   detail: Type.String({ description: "One sentence." }),
-  diagnosis: Type.Unknown({ description: "What else is known about the cause, or null." }),
+  diagnosis: nullable(DIAGNOSIS),
   receivedAt: INSTANT,
   method: Type.String(),
+  url: Type.String({ description: "Path and query, without the sender's credentials." }),
   remoteAddress: nullable(Type.String()),
+  admission: nullable(
+    Type.Object(
+      {
+        at: INSTANT,
+        eventId: Type.String(),
+        isForced: Type.Boolean({ description: "Against the verdict of the configuration of that time." }),
+      },
+      { additionalProperties: false, description: "When it was let in after all." },
+    ),
+  ),
 };
 
 const REJECTION = named("Rejection", REJECTION_MEMBERS);
@@ -44,18 +72,42 @@ const REJECTION_DETAIL = named("RejectionDetail", {
   isBodyCut: Type.Boolean({ description: "Only the first bytes were kept." }),
 });
 
+const ADMISSION = named("Admission", {
+  eventId: Type.String({ examples: ["evt_01970000000070008000000000000000"] }),
+  duplicate: Type.Boolean({ description: "The event was there before, and nothing is delivered again." }),
+  forced: Type.Boolean({ description: "Today's configuration refuses it, or cannot tell." }),
+});
+
 function showRejection(row: RejectionRow, directory: Directory): Static<typeof REJECTION> {
-  const { reason, detail, diagnosis, method, remoteAddress } = row;
+  const { reason, detail, diagnosis, method, url, remoteAddress, admission } = row;
   return {
     id: showId("rejection", row.id),
     source: directory.sourceOfSeq(row.sourceSeq)?.name ?? null,
     reason,
     detail,
-    diagnosis: showJson(diagnosis),
+    diagnosis: showDiagnosis(diagnosis),
     receivedAt: showInstant(row.receivedAt),
     method,
+    url,
     remoteAddress,
+    admission:
+      admission === null
+        ? null
+        : {
+            at: showInstant(admission.at),
+            eventId: showId("event", admission.eventId),
+            isForced: admission.isForced,
+          },
   };
+}
+
+/** What was stored is ours; only instants are written in another way there. */
+function showDiagnosis(text: string | null): Static<typeof DIAGNOSIS> | null {
+  const value = showJson(text);
+  if (typeof value !== "object" || value === null) return null;
+  const { oldSecretUntil, ...rest } = value as { readonly oldSecretUntil?: unknown };
+  if (typeof oldSecretUntil !== "number") return rest;
+  return { ...rest, oldSecretUntil: showInstant(oldSecretUntil) };
 }
 
 function showDetail(detail: RejectionDetail, directory: Directory): Static<typeof REJECTION_DETAIL> {
@@ -70,7 +122,7 @@ function showDetail(detail: RejectionDetail, directory: Directory): Static<typeo
   };
 }
 
-export function rejectionRoutes({ directory, reads }: ApiDeps): ApiRoute[] {
+export function rejectionRoutes({ directory, reads, admit }: ApiDeps): ApiRoute[] {
   return [
     defineRoute({
       method: "GET",
@@ -109,11 +161,45 @@ export function rejectionRoutes({ directory, reads }: ApiDeps): ApiRoute[] {
       answer: REJECTION_DETAIL,
       errors: ["not_found"],
       handle: async ({ principal: { project }, id: shown }) => {
-        const id = readId("rejection", shown);
-        const found = id === null ? null : await reads.getRejection({ project, id });
-        if (found === null) throw new AppError("not_found", "there is no such rejection in this project");
+        const found = await reads.getRejection({ project, id: readRejectionId(shown) });
+        if (found === null) throw noRejection();
         return showDetail(found, directory);
       },
     }),
+    admitRoute(admit),
   ];
+}
+
+function admitRoute(admit: Admit): ApiRoute {
+  return defineRoute({
+    method: "POST",
+    path: "/rejections/:id/admit",
+    operationId: "admitRejection",
+    summary: "Let a refused request in after all",
+    description:
+      "What was stored is verified again under today's configuration of its source, at the time at which " +
+      "it was received; 409 says why it still fails. With force it comes in anyway, which is recorded. 410 " +
+      "when not all of its body was kept.",
+    tag: "rejections",
+    scope: "admin",
+    query: queryOf({}),
+    body: Type.Object({ force: Type.Optional(Type.Boolean()) }, { additionalProperties: false }),
+    answer: ADMISSION,
+    errors: ["not_found", "invalid_state", "gone", "overloaded", "storage_unavailable"],
+    handle: async ({ principal: { project }, id: shown, body }) => {
+      const input = { project, id: readRejectionId(shown), isForced: body.force ?? false };
+      const { eventId, isDuplicate, isForced } = await admit(input);
+      return { eventId: showId("event", eventId), duplicate: isDuplicate, forced: isForced };
+    },
+  });
+}
+
+function readRejectionId(text: string): Id {
+  const id = readId("rejection", text);
+  if (id === null) throw noRejection();
+  return id;
+}
+
+function noRejection(): AppError {
+  return new AppError("not_found", "there is no such rejection in this project");
 }

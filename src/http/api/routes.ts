@@ -14,9 +14,11 @@ import type { ApiDeps } from "./deps.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
 import { createOpenApi } from "./openapi.ts";
+import { readPayload } from "./payload.ts";
+import { pullRoutes } from "./pull.ts";
 import { queryOf } from "./query.ts";
 import { rejectionRoutes } from "./rejections.ts";
-import { type ApiRoute, checkNoPayload, defineRoute } from "./route.ts";
+import { type ApiRoute, defineRoute } from "./route.ts";
 import { serverRoutes } from "./server.ts";
 import { sourceRoutes } from "./sources.ts";
 
@@ -36,6 +38,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...rejectionRoutes(deps),
     ...endpointRoutes(deps),
     ...sourceRoutes(deps),
+    ...pullRoutes(deps),
     ...serverRoutes(deps),
   ];
   let document: unknown = null;
@@ -87,10 +90,10 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
     const run = async (request: Request, id: unknown) => {
       const { principal, context } = callOf(request, calls);
       authorize(principal, route.scope);
-      if (route.method === "POST") await checkNoPayload(request, deps.bodies);
+      const payload = route.method === "POST" ? await readPayload(request, deps.bodies) : {};
       // Elysia gives null for a percent escape that is none; no object has an empty id.
       const idText = typeof id === "string" ? id : "";
-      return Response.json(await route.run({ principal, id: idText, search: context.search }));
+      return Response.json(await route.run({ principal, id: idText, search: context.search, payload }));
     };
     // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a
     // parameter has no params at all, whatever the type says.

@@ -17,9 +17,13 @@ export function oneOf<const Words extends readonly string[]>(words: Words, descr
   );
 }
 
-/** An object that has exactly these members, under the name that it has in the OpenAPI document. */
-export function named<Members extends Readonly<Record<string, TSchema>>>(id: string, members: Members) {
-  return Type.Object(members, { $id: id, additionalProperties: false });
+/** An object of these members, no others unless told, under its name in the OpenAPI document. */
+export function named<Members extends Readonly<Record<string, TSchema>>>(
+  id: string,
+  members: Members,
+  options: { readonly additionalProperties?: boolean; readonly description?: string } = {},
+) {
+  return Type.Object(members, { additionalProperties: false, ...options, $id: id });
 }
 
 /** A page of a list, as every list answers. */

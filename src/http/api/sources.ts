@@ -2,7 +2,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { AppError } from "../../domain/errors.ts";
 import { showId } from "../../domain/id.ts";
-import type { Selector, Source } from "../../domain/source.ts";
+import { formatSelector, type Source } from "../../domain/source.ts";
 import type { ApiDeps } from "./deps.ts";
 import { pageOfLiving } from "./page.ts";
 import { findSource, PAGE_QUERY, queryOf } from "./query.ts";
@@ -27,19 +27,55 @@ const SOURCE = named("Source", {
     ),
   ),
   eventType: nullable(Type.String({ examples: ["json:type", "header:x-github-event"] })),
-  respondStatus: Type.Integer(),
+  respond: Type.Object(
+    {
+      status: Type.Integer(),
+      headers: Type.Record(Type.String(), Type.String()),
+      body: nullable(Type.String({ description: "Null: the receipt." })),
+    },
+    { additionalProperties: false, description: "The answer to an accepted request." },
+  ),
   methods: Type.Array(Type.String()),
   bodyBytesMax: nullable(Type.Integer({ description: "Null: the server's own limit." })),
-  to: Type.Array(Type.String(), { description: "Names of endpoints." }),
+  challenge: nullable(Type.String({ description: "Answered besides those that verify implies." })),
+  allowCidrs: Type.Array(Type.String(), { description: "Networks that may send; empty: everyone." }),
+  rate: nullable(
+    Type.Object({ perSecond: Type.Number(), burst: Type.Number() }, { additionalProperties: false }),
+  ),
+  mode: oneOf(["forward", "pull"], "pull: events wait to be fetched and acknowledged"),
+  to: Type.Array(
+    Type.Object(
+      {
+        kind: oneOf(["endpoint"]),
+        name: Type.String(),
+        when: Type.Unknown({ description: "The conditions on an event as the file has them; null: none." }),
+      },
+      { additionalProperties: false },
+    ),
+    { description: "Who gets a copy of each event." },
+  ),
+  whilePaused: oneOf(
+    ["refuse", "accept"],
+    "accept: requests are stored, and nothing is sent until the resume",
+  ),
   state: oneOf(["active", "paused", "retired"]),
   pausedAt: nullable(INSTANT),
+  counters: Type.Object(
+    {
+      accepted: Type.Integer(),
+      duplicates: Type.Integer(),
+      rejected: Type.Record(Type.String(), Type.Integer(), { description: "By reason." }),
+    },
+    { additionalProperties: false, description: "Since the server started." },
+  ),
   createdAt: INSTANT,
   updatedAt: INSTANT,
   retiredAt: nullable(INSTANT),
 });
 
-function showSource(source: Source, publicUrl: string): Static<typeof SOURCE> {
+function showSource(source: Source, { publicUrl, metrics }: ApiDeps): Static<typeof SOURCE> {
   const { dedupe, eventType, pausedAt, deletedAt } = source;
+  const { accepted = 0, duplicates = 0, rejected = {} } = metrics.sources.get(source.name) ?? {};
   return {
     id: showId("source", source.id),
     name: source.name,
@@ -49,25 +85,28 @@ function showSource(source: Source, publicUrl: string): Static<typeof SOURCE> {
     dedupe:
       dedupe === null
         ? null
-        : { by: dedupe.selectors.map((group) => group.map(showSelector)), windowMs: dedupe.windowMs },
-    eventType: eventType === null ? null : showSelector(eventType),
-    respondStatus: source.respondStatus,
+        : { by: dedupe.selectors.map((group) => group.map(formatSelector)), windowMs: dedupe.windowMs },
+    eventType: eventType === null ? null : formatSelector(eventType),
+    respond: { ...source.respond, headers: { ...source.respond.headers } },
     methods: [...source.methods],
     bodyBytesMax: source.bodyBytesMax,
-    to: [...source.to],
+    challenge: source.challenge?.kind ?? null,
+    allowCidrs: [...source.allowCidrs],
+    rate: source.rate === null ? null : { ...source.rate },
+    mode: source.mode,
+    to: source.to.map(({ kind, name, when }) => ({ kind, name, when })),
+    whilePaused: source.whilePaused,
     state: deletedAt !== null ? "retired" : pausedAt === null ? "active" : "paused",
     pausedAt: showOptionalInstant(pausedAt),
+    counters: { accepted, duplicates, rejected: { ...rejected } },
     createdAt: showInstant(source.createdAt),
     updatedAt: showInstant(source.updatedAt),
     retiredAt: showOptionalInstant(deletedAt),
   };
 }
 
-function showSelector(selector: Selector): string {
-  return selector.kind === "header" ? `header:${selector.name}` : `json:${selector.path.join(".")}`;
-}
-
-export function sourceRoutes({ directory, commands, publicUrl }: ApiDeps): ApiRoute[] {
+export function sourceRoutes(deps: ApiDeps): ApiRoute[] {
+  const { directory, commands } = deps;
   const find = (project: string, text: string): Source => {
     const source = findSource(directory, project, text);
     if (!source) throw new AppError("not_found", "there is no such source in this project");
@@ -87,7 +126,7 @@ export function sourceRoutes({ directory, commands, publicUrl }: ApiDeps): ApiRo
       handle: async ({ principal: { project }, id }) => {
         const source = find(project, id);
         if (source.deletedAt !== null) throw new AppError("gone", "this source is no longer in service");
-        return showSource(await commands.setSourcePaused(source, verb === "pause"), publicUrl);
+        return showSource(await commands.setSourcePaused(source, verb === "pause"), deps);
       },
     });
   return [
@@ -104,7 +143,7 @@ export function sourceRoutes({ directory, commands, publicUrl }: ApiDeps): ApiRo
       handle: ({ principal: { project }, query }) => {
         const own = directory.sources().filter((source) => source.project === project);
         const { data, nextCursor } = pageOfLiving(own, ({ seq }) => seq, query);
-        return { data: data.map((source) => showSource(source, publicUrl)), nextCursor };
+        return { data: data.map((source) => showSource(source, deps)), nextCursor };
       },
     }),
     defineRoute({
@@ -115,7 +154,7 @@ export function sourceRoutes({ directory, commands, publicUrl }: ApiDeps): ApiRo
       summary: "Show a source, by id or name",
       scope: "read",
       errors: ["not_found"],
-      handle: ({ principal: { project }, id }) => showSource(find(project, id), publicUrl),
+      handle: ({ principal: { project }, id }) => showSource(find(project, id), deps),
     }),
     change("pause", "Refuse requests to a source", "Senders get 503 and come back later."),
     change("resume", "Take requests to a source again", "Nothing that was refused comes back by itself."),

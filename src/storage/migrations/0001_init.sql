@@ -142,6 +142,11 @@ CREATE INDEX delivery_notable ON delivery (state, seq)
   WHERE state = 'awaiting' OR state = 'retrying' OR state = 'held' OR state = 'stored' OR state = 'fetched'
     OR state = 'dead' OR state = 'cancelled' OR state = 'discarded';
 
+-- Partial too: what a source in pull mode has waiting (its endpoint_seq is negative), and what is held until its
+-- source resumes, which waits for the last instant there is.
+CREATE INDEX delivery_pull ON delivery (endpoint_seq, state, seq) WHERE state = 'stored' OR state = 'fetched';
+CREATE INDEX delivery_on_resume ON delivery (seq) WHERE due_at = 8640000000000000;
+
 -- The hot table: a row exactly while the delivery waits or is being sent. Narrow on purpose; a lane is read
 -- in order of due time. Lane 0 holds the deadlines of awaiting deliveries.
 CREATE TABLE queue (
@@ -177,9 +182,15 @@ CREATE TABLE rejection (
   diagnosis TEXT,
   received_at INTEGER NOT NULL,
   method TEXT NOT NULL,
+  url TEXT NOT NULL,
   remote_address TEXT,
   headers TEXT NOT NULL,
   body BLOB NOT NULL,
-  is_body_cut INTEGER NOT NULL CHECK (is_body_cut IN (0, 1))
+  is_body_cut INTEGER NOT NULL CHECK (is_body_cut IN (0, 1)),
+  -- Once somebody let the request in after all: when, as which event, and whether against its verdict.
+  admitted_at INTEGER,
+  admitted_event_id BLOB,
+  is_forced INTEGER CHECK (is_forced IN (0, 1)),
+  CHECK ((admitted_at IS NULL) = (admitted_event_id IS NULL) AND (admitted_at IS NULL) = (is_forced IS NULL))
 ) STRICT;
 CREATE INDEX rejection_source ON rejection (source_seq, seq);
