@@ -4,6 +4,7 @@
  * page_size and auto_vacuum are ignored once a table exists or WAL is on.
  */
 import { Database } from "bun:sqlite";
+import { closeSync, openSync } from "node:fs";
 
 /** "Pstn", so that `file` and a curious operator can tell what the file is. */
 export const APPLICATION_ID = 0x5073746e;
@@ -110,10 +111,16 @@ export function requireSqlite(version: string): void {
 
 function open(path: string, isReader: boolean): Database {
   try {
+    if (!isReader && path !== ":memory:") createPrivately(path);
     return new Database(path, isReader ? { readonly: true, strict: true } : { create: true, strict: true });
   } catch (cause) {
     throw unusable(path, cause);
   }
+}
+
+/** Bodies and headers are nobody else's to read. SQLite gives -wal and -shm the mode of the file itself. */
+function createPrivately(path: string): void {
+  closeSync(openSync(path, "a", 0o600));
 }
 
 function unusable(path: string, cause: unknown): StoreOpenError {

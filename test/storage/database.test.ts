@@ -1,5 +1,6 @@
 import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
+import { statSync } from "node:fs";
 import { join } from "node:path";
 import {
   APPLICATION_ID,
@@ -28,6 +29,16 @@ test("the first statements of a new file take effect", () =>
     expect(pragma(again, "application_id")).toBe(APPLICATION_ID);
     expect(pragma(again, "journal_mode")).toBe("wal");
     again.close();
+  }));
+
+test("a new store is for its owner only, with its write-ahead log", () =>
+  withFolder((folder) => {
+    const path = join(folder, "a.db");
+    const db = openWriter({ path, durability: "fsync" });
+    migrate(db);
+    const modes = [path, `${path}-wal`, `${path}-shm`].map((file) => statSync(file).mode & 0o777);
+    db.close();
+    expect(modes).toEqual([0o600, 0o600, 0o600]);
   }));
 
 test("their order matters: after WAL, auto_vacuum would be ignored", () =>
