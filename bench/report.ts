@@ -57,6 +57,8 @@ function notes(run: Run): string[] {
     `Postern: ${run.product} with its defaults, but for concurrency = ${endpointConcurrency} at the`,
     "endpoints, as many as the ceiling has slots; synchronous = FULL everywhere; the log, at its default",
     "level, to /dev/null.",
+    "k: processor time of one request, beside a bare HMAC, or Ed25519 check, of the same bytes (left).",
+    "l: time of one event in the storage layer, 64 at once, without waiting for the disk.",
   ];
 }
 

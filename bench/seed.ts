@@ -18,18 +18,24 @@ const BODY_BYTES = 200;
 const DAY_MS = 86_400_000;
 const HEADERS = JSON.stringify({ "content-type": "application/json", "user-agent": "seed" });
 
-interface Opened {
+export interface Opened {
   readonly store: Store;
   readonly nextId: () => Id;
   readonly now: number;
 }
 
-async function withStore(folder: string, run: (opened: Opened) => Promise<void>): Promise<void> {
+/** Where startProduct has its store, too. */
+export function storeFile(folder: string): string {
+  return join(folder, "postern.db");
+}
+
+/** Runs something with the store in `folder`, which is made when absent, and closes it. */
+export async function withStore(folder: string, run: (opened: Opened) => Promise<void>): Promise<void> {
   const clock = new SystemClock();
   const random = new SystemRandom();
   const randomBytes = (length: number) => random.bytes(length);
   const store = openStore({
-    path: join(folder, "postern.db"),
+    path: storeFile(folder),
     // Nobody was promised these rows, and the file is synced when it is closed.
     durability: "relaxed",
     masterKey: Buffer.from(MASTER_KEY_HEX, "hex"),
@@ -128,7 +134,8 @@ async function definitionsOf(
 ): Promise<{ endpoint: Endpoint; source: Source }> {
   const { endpoints, sources } = await store.loadDefinitions();
   const source = sources.find(({ name }) => name === sourceName);
-  const endpoint = endpoints.find(({ name }) => name === source?.to[0]?.name);
+  const target = source?.to[0];
+  const endpoint = endpoints.find(({ name }) => target?.kind === "endpoint" && name === target.name);
   if (!source || !endpoint) throw new Error(`the store knows no source ${sourceName}`);
   return { source, endpoint };
 }

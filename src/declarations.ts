@@ -19,6 +19,7 @@ export function toDeclarations(config: Config): Declarations {
     ),
     endpoints: config.endpoints.map(toEndpoint),
     sources: config.sources.map(toSource),
+    subscriptions: config.subscriptions,
   };
 }
 
@@ -44,8 +45,8 @@ function toSource({ maxBodyBytes, to, ...source }: SourceConfig): DeclaredSource
 }
 
 /** A configuration loads only when its conditions are filters: domain/source-check.ts has judged them. */
-function toTarget({ kind, name, when }: TargetConfig): Target {
-  return { kind, name, when: when as Filter | null };
+function toTarget({ when, ...target }: TargetConfig): Target {
+  return { ...target, when: when as Filter | null };
 }
 
 function toRetry(retry: RetryConfig): RetryRule {

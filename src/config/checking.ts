@@ -14,6 +14,18 @@ export interface Checking {
 /** What could be decoded. */
 export type Drafts = Sparse<Declared>;
 
+/** A table of the file, and what stands around it. */
+export interface Place {
+  readonly declared: Drafts;
+  readonly path: KeyPath;
+  readonly context: Checking;
+}
+
+/** Returns the names of a project's endpoints, as far as they could be read. */
+export function endpointNames({ endpoint: endpoints = [] }: Drafts, project: string): string[] {
+  return endpoints.flatMap((endpoint) => (endpoint?.project === project ? (endpoint.name ?? []) : []));
+}
+
 export function fail({ root, errors }: Checking, path: KeyPath, finding: Finding): void {
   errors.add(path, locate(root, path), finding);
 }

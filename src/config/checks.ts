@@ -4,7 +4,15 @@
  * with the others.
  */
 
-import { type Checking, type Drafts, fail, failUnknown, warn } from "./checking.ts";
+import {
+  type Checking,
+  type Drafts,
+  endpointNames,
+  fail,
+  failUnknown,
+  type Place,
+  warn,
+} from "./checking.ts";
 import { locate } from "./document.ts";
 import type { KeyPath } from "./issue.ts";
 import { checkSource } from "./source-checks.ts";
@@ -15,6 +23,7 @@ const DEVELOPMENT_KEY = "dev-key-change-me";
 const API_KEY_CHARS_ADVISED = 16;
 
 type EndpointDraft = NonNullable<NonNullable<Drafts["endpoint"]>[number]>;
+type SubscriptionDraft = NonNullable<NonNullable<Drafts["subscription"]>[number]>;
 
 /** Adds every cross-key error and every warning to the lists of `context`. */
 export function checkDeclared(declared: Drafts, context: Checking): void {
@@ -27,6 +36,9 @@ export function checkDeclared(declared: Drafts, context: Checking): void {
   }
   for (const [index, endpoint] of (declared.endpoint ?? []).entries()) {
     if (endpoint) checkEndpoint(endpoint, ["endpoint", index], context);
+  }
+  for (const [index, subscription] of (declared.subscription ?? []).entries()) {
+    if (subscription) checkSubscription(subscription, { declared, path: ["subscription", index], context });
   }
   if (declared.store?.durability === "relaxed") {
     warn(
@@ -89,7 +101,7 @@ function projectIds(declared: Drafts): string[] {
 
 function checkProjects(declared: Drafts, context: Checking): void {
   const known = projectIds(declared);
-  for (const kind of ["source", "endpoint"] as const) {
+  for (const kind of ["source", "endpoint", "subscription"] as const) {
     for (const [index, item] of (declared[kind] ?? []).entries()) {
       if (item?.project === undefined || known.includes(item.project)) continue;
       failUnknown(context, [kind, index, "project"], { given: item.project, known, what: "project" });
@@ -134,14 +146,14 @@ function checkApiKey(key: string, place: { path: KeyPath; isPrivate: boolean; co
 }
 
 /**
- * Source names are global because /in/<name> has no project; endpoint names only have to differ inside
- * theirs.
+ * Source names are global because /in/<name> has no project; the others only have to differ inside theirs.
  */
 function checkNames(declared: Drafts, context: Checking): void {
   const groups: [string, string, (string | undefined)[]][] = [
     ["project", "id", (declared.project ?? []).map((project) => project?.id)],
     ["source", "name", (declared.source ?? []).map((source) => source?.name)],
     ["endpoint", "name", (declared.endpoint ?? []).map(qualifiedName)],
+    ["subscription", "name", (declared.subscription ?? []).map(qualifiedName)],
   ];
   for (const [kind, key, names] of groups) {
     for (const [index, name] of names.entries()) {
@@ -155,12 +167,20 @@ function checkNames(declared: Drafts, context: Checking): void {
   }
 }
 
-function qualifiedName(endpoint: EndpointDraft | undefined): string | undefined {
-  const { project, name } = endpoint ?? {};
+function qualifiedName(item: EndpointDraft | SubscriptionDraft | undefined): string | undefined {
+  const { project, name } = item ?? {};
   return project === undefined || name === undefined ? undefined : `${project}/${name}`;
 }
 
 function checkEndpoint({ url }: EndpointDraft, path: KeyPath, context: Checking): void {
   if (url === undefined || !url.startsWith("http://") || isLoopback(new URL(url).hostname)) return;
   warn(context, [...path, "url"], "sends events unencrypted to another machine");
+}
+
+function checkSubscription({ project, endpoint }: SubscriptionDraft, place: Place): void {
+  const { declared, path, context } = place;
+  if (project === undefined || endpoint === undefined) return;
+  const known = endpointNames(declared, project);
+  if (known.includes(endpoint)) return;
+  failUnknown(context, [...path, "endpoint"], { given: endpoint, known, what: "endpoint" });
 }

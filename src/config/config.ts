@@ -23,6 +23,7 @@ export interface Config {
   readonly projects: readonly ProjectConfig[];
   readonly sources: readonly SourceConfig[];
   readonly endpoints: readonly EndpointConfig[];
+  readonly subscriptions: readonly SubscriptionConfig[];
 }
 
 export interface ServerConfig {
@@ -153,13 +154,14 @@ export interface RateConfig {
   readonly burst: number;
 }
 
-/** A target of a source: an endpoint of the same project, and which events it gets. */
-export interface TargetConfig {
-  readonly kind: "endpoint";
-  readonly name: string;
+/** A target of a source: an endpoint of the same project, or a tenant of it whose subscriptions decide. */
+export type TargetConfig = (
+  | { readonly kind: "endpoint"; readonly name: string }
+  | { readonly kind: "events"; readonly tenant: string }
+) & {
   /** The conditions as written; null: every event. What they may say is for `checkSource` to judge. */
   readonly when: unknown;
-}
+};
 
 export interface RespondConfig {
   readonly status: number;
@@ -221,4 +223,15 @@ export interface EndpointConfig {
   readonly timeoutMs: number;
   /** `failures` 0 switches it off. */
   readonly breaker: { readonly failures: number; readonly recoveryMs: number };
+}
+
+export interface SubscriptionConfig {
+  readonly project: string;
+  readonly name: string;
+  /** Exact types, prefixes ("invoice.*") and "*". Never empty. */
+  readonly eventTypes: readonly string[];
+  /** Empty: that of events which name none. */
+  readonly tenant: string;
+  /** Of the same project. */
+  readonly endpoint: string;
 }

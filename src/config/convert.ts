@@ -13,6 +13,7 @@ import type {
   ServerConfig,
   SourceConfig,
   StoreConfig,
+  SubscriptionConfig,
   TargetConfig,
   VerifyConfig,
 } from "./config.ts";
@@ -43,6 +44,7 @@ export function toConfig(declared: Declared, path: string): Config {
     projects: hasDefault ? projects : [{ id: "default", apiKeys: [] }, ...projects],
     sources: declared.source.map((source) => toSource(source, declared.server)),
     endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, egress.timeout)),
+    subscriptions: declared.subscription.map(toSubscription),
   });
 }
 
@@ -199,10 +201,20 @@ function toChallenge(challenge: DeclaredSource["challenge"]): ChallengeConfig | 
   return { kind: "meta", secrets: [toSecret(challenge.verify_token)] };
 }
 
-/** Functions and tenants were refused by the checks. */
+/** Functions were refused by the checks. */
 function toTarget(target: NonNullable<DeclaredSource["to"]>[number]): TargetConfig {
-  if ("endpoint" in target) return { kind: "endpoint", name: target.endpoint, when: target.when };
+  if (!("kind" in target)) {
+    const { endpoint, events, when } = target;
+    return events === undefined
+      ? { kind: "endpoint", name: endpoint ?? "", when }
+      : { kind: "events", tenant: events, when };
+  }
+  if (target.kind === "events") return { kind: "events", tenant: target.tenant, when: null };
   return { kind: "endpoint", name: target.name, when: null };
+}
+
+function toSubscription({ event_types, ...rest }: Declared["subscription"][number]): SubscriptionConfig {
+  return { ...rest, eventTypes: event_types };
 }
 
 function toRate(rate: DeclaredEndpoint["rate"]): RateConfig | null {

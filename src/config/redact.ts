@@ -54,7 +54,7 @@ export function summarizeConfig(config: Config) {
       verify: verify.map(({ scheme }) => scheme),
       secretCount: countSecrets(challenge === null ? verify : [...verify, challenge]),
       mode,
-      to: to.map((target) => target.name),
+      to: to.map((target) => (target.kind === "events" ? `events:${target.tenant}` : target.name)),
     })),
     endpoints: config.endpoints.map(({ project, name, url, sign, headers }) => ({
       project,
@@ -64,5 +64,6 @@ export function summarizeConfig(config: Config) {
       secretCount: countSecrets(sign),
       headerNames: Object.keys(headers),
     })),
+    subscriptions: config.subscriptions,
   };
 }

@@ -31,6 +31,8 @@ import {
   selector,
   size,
   targetName,
+  tenant,
+  typePattern,
 } from "./values.ts";
 import { VerifyRule } from "./verify-schema.ts";
 
@@ -129,7 +131,14 @@ const Respond = Type.Object(
   { default: {} },
 );
 
-const FilteredTarget = Type.Object({ endpoint: name(), when: anyTable("a table of conditions") });
+const FilteredTarget = Type.Object(
+  {
+    endpoint: Type.Optional(name()),
+    events: Type.Optional(tenant()),
+    when: anyTable("a table of conditions"),
+  },
+  { exactlyOne: [["endpoint", "events"]] },
+);
 
 const Source = Type.Object({
   project: name({ default: "default" }),
@@ -198,6 +207,14 @@ const Endpoint = Type.Object({
   breaker: Breaker,
 });
 
+const Subscription = Type.Object({
+  project: name({ default: "default" }),
+  name: name(),
+  event_types: Type.Array(typePattern(), { minItems: 1, expected: 'a list such as ["invoice.*"]' }),
+  tenant: tenant({ default: "" }),
+  endpoint: name(),
+});
+
 function tables<T extends TSchema>(item: T, header: string) {
   return Type.Array(item, { default: [], expected: `one or more [[${header}]] tables` });
 }
@@ -211,6 +228,7 @@ export const ConfigSchema = Type.Object({
   project: tables(Project, "project"),
   source: tables(Source, "source"),
   endpoint: tables(Endpoint, "endpoint"),
+  subscription: tables(Subscription, "subscription"),
 });
 
 /**

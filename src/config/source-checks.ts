@@ -1,24 +1,27 @@
 /** What no single key of a [[source]] can tell: its targets, its mode, and rules that need one another. */
 
-import { type Checking, type Drafts, fail, failUnknown, warn } from "./checking.ts";
+import {
+  type Checking,
+  type Drafts,
+  endpointNames,
+  fail,
+  failUnknown,
+  type Place,
+  warn,
+} from "./checking.ts";
 import { isPresent } from "./document.ts";
 import type { KeyPath } from "./issue.ts";
+import type { TargetName } from "./values.ts";
 import { signsUrl } from "./verify-schema.ts";
 
 type SourceDraft = NonNullable<NonNullable<Drafts["source"]>[number]>;
 type TargetDraft = NonNullable<SourceDraft["to"]>[number];
 
-interface SourcePlace {
-  readonly declared: Drafts;
-  readonly path: KeyPath;
-  readonly context: Checking;
-}
-
 /** These must not have a body (RFC 9110 sections 15.3.5 and 15.3.6). */
 const BODILESS: ReadonlySet<number | undefined> = new Set([204, 205]);
 
 /** Adds what is wrong with one source, and what is risky about it. */
-export function checkSource(source: SourceDraft, place: SourcePlace): void {
+export function checkSource(source: SourceDraft, place: Place): void {
   const { path, context } = place;
   checkVerify(source, place);
   checkMode(source, place);
@@ -30,7 +33,7 @@ export function checkSource(source: SourceDraft, place: SourcePlace): void {
   }
 }
 
-function checkMode({ mode, to }: SourceDraft, { path, context }: SourcePlace): void {
+function checkMode({ mode, to }: SourceDraft, { path, context }: Place): void {
   const isGiven = isPresent(context.root, [...path, "to"]);
   if (mode === "pull" && isGiven) {
     const [expected, message] = [
@@ -45,47 +48,73 @@ function checkMode({ mode, to }: SourceDraft, { path, context }: SourcePlace): v
   }
 }
 
-function checkTargets({ project, to = [] }: SourceDraft, { declared, path, context }: SourcePlace): void {
+function checkTargets(source: SourceDraft, place: Place): void {
+  const { project, to = [] } = source;
   // An unreadable project was reported; which endpoints belong to it cannot be told.
   if (project === undefined) return;
-  const endpoints = (declared.endpoint ?? []).filter((endpoint) => endpoint?.project === project);
-  const known = endpoints.flatMap((endpoint) => endpoint?.name ?? []);
-  const names = to.map(endpointOf);
-  for (const [index, target] of to.entries()) {
+  const { declared, path, context } = place;
+  const known = endpointNames(declared, project);
+  const targets = to.map(readTarget);
+  for (const [index, target] of targets.entries()) {
+    if (target === undefined) continue;
     const here = [...path, "to", index];
-    if (target !== undefined && "kind" in target && target.kind !== "endpoint") {
-      failUnavailable(context, here, target);
-      continue;
-    }
-    const given = names[index];
-    if (given === undefined) continue;
-    if (!known.includes(given)) failUnknown(context, here, { given, known, what: "endpoint" });
-    else if (names.indexOf(given) !== index) {
-      const [expected, message] = ["each endpoint once", `repeats ${JSON.stringify(given)}`];
-      fail(context, here, { given: JSON.stringify(given), expected, message });
+    const isFirst = targets.findIndex((other) => isSameGoal(other, target)) === index;
+    if (target.kind === "function") failFunction(context, here, target.name);
+    else if (target.kind === "events") {
+      if (isFirst) warnOfTenant(source, target.tenant, { ...place, path: here });
+      else failSecondTenant(context, here, target.tenant);
+    } else if (!known.includes(target.name)) {
+      failUnknown(context, here, { given: target.name, known, what: "endpoint" });
+    } else if (!isFirst) {
+      const [expected, message] = ["each endpoint once", `repeats ${JSON.stringify(target.name)}`];
+      fail(context, here, { given: JSON.stringify(target.name), expected, message });
     }
   }
 }
 
-function endpointOf(target: TargetDraft): string | undefined {
+/** Undefined when it could not be read. */
+function readTarget(target: TargetDraft): TargetName | undefined {
   if (target === undefined) return undefined;
-  if ("kind" in target) return target.kind === "endpoint" ? target.name : undefined;
-  return "endpoint" in target ? target.endpoint : undefined;
+  if ("kind" in target) return target as TargetName;
+  const { endpoint, events } = target as { endpoint?: string; events?: string };
+  if (endpoint !== undefined) return { kind: "endpoint", name: endpoint };
+  return events === undefined ? undefined : { kind: "events", tenant: events };
 }
 
-function failUnavailable(
-  context: Checking,
-  path: KeyPath,
-  { kind, name }: { kind?: string | undefined; name?: string | undefined },
-): void {
-  const given = JSON.stringify(`${kind}:${name}`);
-  const what = kind === "function" ? "functions" : "subscriptions";
-  const expected = "the name of an endpoint";
-  const message = `names ${given}, but ${what} are not available in this version; expected ${expected}`;
-  fail(context, path, { given, expected, message });
+function isSameGoal(one: TargetName | undefined, other: TargetName): boolean {
+  if (one?.kind !== other.kind) return false;
+  return one.kind === "events" || other.kind === "events" || one.name === other.name;
 }
 
-function checkVerify({ verify }: SourceDraft, { declared, path, context }: SourcePlace): void {
+function failFunction(context: Checking, path: KeyPath, name: string): void {
+  const given = JSON.stringify(`function:${name}`);
+  const expected = 'the name of an endpoint, or "events:<tenant>"';
+  const why = "functions come with the Pingback door, which this version does not have";
+  fail(context, path, { given, expected, message: `names ${given}, but ${why}; expected ${expected}` });
+}
+
+function failSecondTenant(context: Checking, path: KeyPath, tenant: string): void {
+  const given = JSON.stringify(`events:${tenant}`);
+  const [expected, message] = ["one tenant at most", "is a second tenant, but an event belongs to one"];
+  fail(context, path, { given, expected, message: `${message}; expected ${expected}` });
+}
+
+/** Neither is wrong, and both would go unnoticed: the events are stored and go nowhere. */
+function warnOfTenant(source: SourceDraft, tenant: string, { declared, path, context }: Place): void {
+  const own = (declared.subscription ?? []).filter((item) => item?.project === source.project);
+  if (!own.some((item) => item?.tenant === tenant)) {
+    warn(
+      context,
+      path,
+      `has no subscriptions: none of this project has the tenant ${JSON.stringify(tenant)}`,
+    );
+  }
+  if (source.event_type === undefined) {
+    warn(context, path, 'gives events without a type to "*" only, because event_type is not set');
+  }
+}
+
+function checkVerify({ verify }: SourceDraft, { declared, path, context }: Place): void {
   const isList = Array.isArray(verify);
   const rules = isList ? verify : [verify];
   for (const [index, rule] of rules.entries()) {

@@ -42,11 +42,10 @@ export type Selector =
   | { readonly kind: "query"; readonly name: string }
   | { readonly kind: "body" };
 
-/** What a source hands its events to. Only endpoints exist so far; checks.ts refuses the others. */
-export interface TargetName {
-  readonly kind: "endpoint" | "function" | "events";
-  readonly name: string;
-}
+/** What a source hands its events to. Functions do not exist yet; source-checks.ts refuses them. */
+export type TargetName =
+  | { readonly kind: "endpoint" | "function"; readonly name: string }
+  | { readonly kind: "events"; readonly tenant: string };
 
 /** Far beyond any sensible setting, and small enough that "now plus this" stays an exact integer. */
 const DURATION_MAX_MS = 3_650 * DAY;
@@ -222,14 +221,32 @@ export function dedupeSelector(): TUnsafe<Selector> {
   return text({ expected: '"header:Name", "json:path.to.field", "query:name" or "body"', parse });
 }
 
-/** "app" is an endpoint; a function and a tenant of subscriptions stand behind their kind. */
+/** "app" is an endpoint; a function, and a tenant whose subscriptions decide, stand behind their kind. */
 export function targetName(): TUnsafe<TargetName> {
   const parse = (given: string): TargetName | null => {
-    const [, prefix, name = ""] = /^(?:(function|events):)?(.*)$/.exec(given) ?? [];
-    if (!NAME.test(name)) return null;
-    return { kind: prefix === "function" || prefix === "events" ? prefix : "endpoint", name };
+    const [, kind = "endpoint", rest = given] = /^(function|events):(.*)$/s.exec(given) ?? [];
+    if (kind === "events") return isTenant(rest) ? { kind, tenant: rest } : null;
+    return NAME.test(rest) ? { kind: kind === "function" ? kind : "endpoint", name: rest } : null;
   };
-  return text({ expected: "the name of an endpoint", parse });
+  return text({ expected: 'the name of an endpoint, or "events:<tenant>"', parse });
+}
+
+const TENANT_CHARS_MAX = 200;
+
+function isTenant(given: string): boolean {
+  return given.length <= TENANT_CHARS_MAX && !/\p{Cc}/u.test(given);
+}
+
+/** An opaque text; the empty one is the tenant of events that name none. */
+export function tenant(options: Options = {}): TUnsafe<string> {
+  const expected = `a tenant: at most ${TENANT_CHARS_MAX} characters without line breaks`;
+  return text({ expected, parse: (given) => (isTenant(given) ? given : null) }, options);
+}
+
+/** Which types of events: a star stands alone, or behind the last dot. */
+export function typePattern(): TUnsafe<string> {
+  const parse = (given: string) => (/^(?:\*|[^*]+|[^*]+\.\*)$/.test(given) ? given : null);
+  return text({ expected: 'an event type, a prefix such as "invoice.*", or "*" for all', parse });
 }
 
 /** Any text that is there at all. */

@@ -16,6 +16,7 @@ export const ID_PREFIX = {
   delivery: "dlv_",
   endpoint: "ep_",
   source: "src_",
+  subscription: "sub_",
   rejection: "rej_",
   key: "key_",
   request: "req_",

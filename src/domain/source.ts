@@ -1,6 +1,5 @@
 /**
- * Where inbound requests come from: how they are verified, deduplicated and typed, and which endpoints get
- * them.
+ * Where inbound requests come from: how they are verified, deduplicated and typed, and who gets them.
  */
 import type { ChallengeSpec } from "./challenge.ts";
 import type { Door, RateRule } from "./endpoint.ts";
@@ -13,13 +12,22 @@ export { formatSelector } from "./selector.ts";
 export type { DedupeRule, Selector };
 
 /** Where a source hands its events. A further kind is a further member of this union. */
-export type Target = EndpointTarget;
+export type Target = EndpointTarget | EventsTarget;
 
 export interface EndpointTarget {
   readonly kind: "endpoint";
   /** Of an endpoint of the source's project. */
   readonly name: string;
   /** Which events it gets; null: all. */
+  readonly when: Filter | null;
+}
+
+/** Every endpoint that a matching subscription of the tenant names; the event then belongs to that tenant. */
+export interface EventsTarget {
+  readonly kind: "events";
+  /** The empty one is that of events which name none. */
+  readonly tenant: string;
+  /** Which events are handed on; null: all. */
   readonly when: Filter | null;
 }
 

@@ -6,12 +6,14 @@ import type { ApiKey, Project } from "../domain/access.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import type { Source } from "../domain/source.ts";
+import type { Subscription } from "../domain/subscription.ts";
 
 export interface Definitions {
   readonly projects: readonly Project[];
   readonly apiKeys: readonly ApiKey[];
   readonly endpoints: readonly Endpoint[];
   readonly sources: readonly Source[];
+  readonly subscriptions: readonly Subscription[];
 }
 
 export class Directory {
@@ -23,6 +25,10 @@ export class Directory {
   readonly #sourcesByName = new Map<string, Source>();
   readonly #sourcesById = new Map<Id, Source>();
   readonly #sourcesBySeq = new Map<number, Source>();
+  readonly #subscriptionsById = new Map<Id, Subscription>();
+  readonly #subscriptionsByName = new Map<string, Subscription>();
+  /** By project and tenant, in order of their number. */
+  readonly #subscriptionsByTenant = new Map<string, Subscription[]>();
 
   replaceAll(definitions: Definitions): void {
     for (const map of [this.#keysByHash, this.#endpointsById, this.#endpointsByLane, this.#endpointsByName]) {
@@ -40,6 +46,23 @@ export class Directory {
     }
     for (const endpoint of definitions.endpoints) this.putEndpoint(endpoint);
     for (const source of definitions.sources) this.putSource(source);
+    this.#replaceSubscriptions(definitions.subscriptions);
+  }
+
+  #replaceSubscriptions(subscriptions: readonly Subscription[]): void {
+    this.#subscriptionsById.clear();
+    this.#subscriptionsByName.clear();
+    this.#subscriptionsByTenant.clear();
+    for (const subscription of [...subscriptions].sort((a, b) => a.seq - b.seq)) {
+      const { id, project, name, tenant, deletedAt } = subscription;
+      this.#subscriptionsById.set(id, subscription);
+      if (deletedAt !== null) continue;
+      this.#subscriptionsByName.set(nameKey(project, name), subscription);
+      const key = nameKey(project, tenant);
+      const others = this.#subscriptionsByTenant.get(key);
+      if (others) others.push(subscription);
+      else this.#subscriptionsByTenant.set(key, [subscription]);
+    }
   }
 
   putEndpoint(endpoint: Endpoint): void {
@@ -91,6 +114,20 @@ export class Directory {
     return this.#sourcesByName.get(name);
   }
 
+  /** Retired ones are found too. */
+  subscription(id: Id): Subscription | undefined {
+    return this.#subscriptionsById.get(id);
+  }
+
+  subscriptionNamed(project: string, name: string): Subscription | undefined {
+    return this.#subscriptionsByName.get(nameKey(project, name));
+  }
+
+  /** Living subscriptions of one tenant, in order of their number. */
+  subscriptionsOf(project: string, tenant: string): readonly Subscription[] {
+    return this.#subscriptionsByTenant.get(nameKey(project, tenant)) ?? [];
+  }
+
   /** Living endpoints, in order of their lane. */
   endpoints(): Endpoint[] {
     return [...this.#endpointsByName.values()].sort((a, b) => a.lane - b.lane);
@@ -99,8 +136,13 @@ export class Directory {
   sources(): Source[] {
     return [...this.#sourcesByName.values()].sort((a, b) => a.seq - b.seq);
   }
+
+  subscriptions(): Subscription[] {
+    return [...this.#subscriptionsByName.values()].sort((a, b) => a.seq - b.seq);
+  }
 }
 
+/** Project names have no slash, so the second part may be any text. */
 function nameKey(project: string, name: string): string {
   return `${project}/${name}`;
 }

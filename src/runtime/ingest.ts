@@ -5,7 +5,6 @@
  * with refusals.
  */
 import type { Challenge, ChallengeAnswer } from "../domain/challenge.ts";
-import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { FilterSubject } from "../domain/filter.ts";
 import type { Id } from "../domain/id.ts";
@@ -13,6 +12,7 @@ import { type Admission, REJECTION_STATUS, type RejectionReason } from "../domai
 import { Selection } from "../domain/selection.ts";
 import type { Refusal } from "../domain/signature/index.ts";
 import type { Source } from "../domain/source.ts";
+import { matchesType } from "../domain/subscription.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import type { Intake, Routing } from "./intake.ts";
@@ -43,6 +43,12 @@ export type IngestResult =
   | { readonly kind: "challenged"; readonly answer: ChallengeAnswer };
 
 type Objection = Pick<Refusal, "reason" | "detail" | "diagnosis"> & { readonly retryAfterMs?: number };
+
+interface Routed {
+  readonly routing: Routing;
+  /** Whose event it is; null: nobody's in particular. */
+  readonly tenant: string | null;
+}
 
 export interface IngestOptions {
   readonly clock: Clock;
@@ -135,14 +141,14 @@ export class Ingest {
     const selection = new Selection(request);
     const type = source.eventType === null ? null : selection.read(source.eventType);
     const key = source.dedupe === null ? null : selection.dedupeKey(source.dedupe);
-    const routing = this.#route(prepared, { type, values: selection });
+    const { routing, tenant } = this.#route(prepared, { type, values: selection });
     try {
       const accepted = await intake.accept(
         {
           project: source.project,
           sourceSeq: source.seq,
           type,
-          tenant: null,
+          tenant,
           receivedAt,
           remoteAddress: request.remoteAddress,
           payload: { headers: storedHeaders(prepared, request.headers), body: request.body },
@@ -199,16 +205,31 @@ export class Ingest {
     return { kind: "challenged", answer };
   }
 
-  #route({ source, targets }: PreparedSource, subject: FilterSubject): Routing {
-    if (source.mode === "pull") return { kind: "pull", source };
-    const endpoints: Endpoint[] = [];
-    for (const { name, test } of targets) {
+  /** Every target and every matching subscription makes a delivery of its own, whoever else leads there. */
+  #route({ source, targets }: PreparedSource, subject: FilterSubject): Routed {
+    if (source.mode === "pull") return { routing: { kind: "pull", source }, tenant: null };
+    const names: string[] = [];
+    let tenant: string | null = null;
+    for (const { target, test } of targets) {
       if (test !== null && !test(subject)) continue;
-      const endpoint = this.#options.directory.endpointNamed(source.project, name);
-      if (endpoint) endpoints.push(endpoint);
+      if (target.kind === "endpoint") names.push(target.name);
+      else {
+        if (target.tenant !== "") tenant = target.tenant;
+        names.push(...this.#subscribers(source.project, target.tenant, subject.type));
+      }
     }
+    const { directory } = this.#options;
+    const endpoints = names.flatMap((name) => directory.endpointNamed(source.project, name) ?? []);
     const isHeld = source.pausedAt !== null && source.whilePaused === "accept";
-    return { kind: isHeld ? "hold" : "send", endpoints };
+    return { routing: { kind: isHeld ? "hold" : "send", endpoints }, tenant };
+  }
+
+  /** The names of the endpoints that subscriptions lead to, one per match. */
+  #subscribers(project: string, tenant: string, type: string | null): string[] {
+    const subscriptions = this.#options.directory.subscriptionsOf(project, tenant);
+    return subscriptions
+      .filter(({ eventTypes }) => eventTypes.some((pattern) => matchesType(pattern, type)))
+      .map(({ endpoint }) => endpoint);
   }
 
   /** The walk that released what was held may have passed before this event was there. */

@@ -6,7 +6,7 @@ import { type Challenge, impliedChallenge, prepareChallenge } from "../domain/ch
 import { compileFilter, type EventTest } from "../domain/filter.ts";
 import { type NetworkMatcher, parseCidrs } from "../domain/network.ts";
 import { prepareVerifyAll, type Verifier, type VerifySpec } from "../domain/signature/index.ts";
-import type { Source } from "../domain/source.ts";
+import type { Source, Target } from "../domain/source.ts";
 import { TokenBucket } from "./rate.ts";
 
 export interface InboundRequest {
@@ -33,7 +33,7 @@ export interface PreparedSource {
 }
 
 interface PreparedTarget {
-  readonly name: string;
+  readonly target: Target;
   /** Null: every event. */
   readonly test: EventTest | null;
 }
@@ -77,7 +77,10 @@ export function prepareSource(
     challenges: [challenge, impliedChallenge(verify)].flatMap((spec) =>
       spec ? [prepareChallenge(spec)] : [],
     ),
-    targets: to.map(({ name, when }) => ({ name, test: when === null ? null : compileFilter(when) })),
+    targets: to.map((target) => ({
+      target,
+      test: target.when === null ? null : compileFilter(target.when),
+    })),
     redaction: redactionOf(verify),
   };
 }

@@ -9,6 +9,7 @@ import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
 import type { Source } from "../domain/source.ts";
+import type { Subscription } from "../domain/subscription.ts";
 import type { Definitions } from "./directory.ts";
 
 /** What the file says of an object: no number, no identity, no run-time state. */
@@ -17,6 +18,7 @@ export type DeclaredEndpoint = Omit<
   "lane" | "id" | "door" | RunTime | "disabledAt" | "disabledReason"
 >;
 export type DeclaredSource = Omit<Source, "seq" | "id" | "door" | RunTime>;
+export type DeclaredSubscription = Omit<Subscription, "seq" | "id" | "door" | RunTime>;
 export type DeclaredKey = Pick<ApiKey, "project" | "hash" | "label" | "scope">;
 type RunTime = "pausedAt" | "createdAt" | "updatedAt" | "deletedAt";
 
@@ -25,6 +27,7 @@ export interface Declarations {
   readonly apiKeys: readonly DeclaredKey[];
   readonly endpoints: readonly DeclaredEndpoint[];
   readonly sources: readonly DeclaredSource[];
+  readonly subscriptions: readonly DeclaredSubscription[];
 }
 
 export interface ReconcileStore {
@@ -33,10 +36,15 @@ export interface ReconcileStore {
   putApiKey(definition: DeclaredKey & { id: Id; door: "config" }, now: number): Promise<ApiKey>;
   putEndpoint(definition: DeclaredEndpoint & { id: Id; door: "config" }, now: number): Promise<Endpoint>;
   putSource(definition: DeclaredSource & { id: Id; door: "config" }, now: number): Promise<Source>;
+  putSubscription(
+    definition: DeclaredSubscription & { id: Id; door: "config" },
+    now: number,
+  ): Promise<Subscription>;
   retireProject(name: string, now: number): Promise<Project | null>;
   retireApiKey(id: Id, now: number): Promise<ApiKey | null>;
   retireEndpoint(id: Id, now: number): Promise<Endpoint | null>;
   retireSource(id: Id, now: number): Promise<Source | null>;
+  retireSubscription(id: Id, now: number): Promise<Subscription | null>;
 }
 
 export interface ReconcileResult {
@@ -82,6 +90,14 @@ export async function reconcile(declared: Declarations, context: Context): Promi
     scopeOf: () => "",
     put: (item, id) => context.store.putSource({ ...item, id, door: "config" }, context.now),
     retire: (id) => context.store.retireSource(id, context.now),
+  });
+  planNamed(declared.subscriptions, existing.subscriptions, {
+    plan,
+    nextId: context.nextId,
+    kind: "subscription",
+    scopeOf: (item) => item.project,
+    put: (item, id) => context.store.putSubscription({ ...item, id, door: "config" }, context.now),
+    retire: (id) => context.store.retireSubscription(id, context.now),
   });
   await Promise.all(plan.writes.map((write) => write()));
   const { created, updated, retired } = plan;

@@ -13,6 +13,7 @@ import type {
   ParkInput,
   ProjectDefinition,
   SourceDefinition,
+  SubscriptionDefinition,
 } from "./contract.ts";
 import { createDeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
@@ -25,6 +26,7 @@ import { createRejectionWrites } from "./rejections.ts";
 import { createReleases, type ReleaseInput } from "./releases.ts";
 import type { Sealing } from "./sealing.ts";
 import { createSourceWrites } from "./sources.ts";
+import { createSubscriptionWrites } from "./subscriptions.ts";
 import { createTransition } from "./transitions.ts";
 
 export type Command =
@@ -39,6 +41,7 @@ export type Command =
   | { readonly verb: "purge"; readonly input: PurgeInput }
   | { readonly verb: "putEndpoint"; readonly definition: EndpointDefinition; readonly now: number }
   | { readonly verb: "putSource"; readonly definition: SourceDefinition; readonly now: number }
+  | { readonly verb: "putSubscription"; readonly definition: SubscriptionDefinition; readonly now: number }
   | { readonly verb: "putProject"; readonly definition: ProjectDefinition; readonly now: number }
   | { readonly verb: "putApiKey"; readonly definition: ApiKeyDefinition; readonly now: number }
   | { readonly verb: "setEndpointPaused"; readonly id: Id; readonly pausedAt: number | null }
@@ -46,6 +49,7 @@ export type Command =
   | { readonly verb: "setSourcePaused"; readonly id: Id; readonly pausedAt: number | null }
   | { readonly verb: "retireEndpoint"; readonly id: Id; readonly now: number }
   | { readonly verb: "retireSource"; readonly id: Id; readonly now: number }
+  | { readonly verb: "retireSubscription"; readonly id: Id; readonly now: number }
   | { readonly verb: "retireProject"; readonly name: string; readonly now: number }
   | { readonly verb: "retireApiKey"; readonly id: Id; readonly now: number };
 
@@ -83,6 +87,7 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   const purge = createPurge(db, lease);
   const endpoints = createEndpointWrites(db, sealing);
   const sources = createSourceWrites(db, sealing);
+  const subscriptions = createSubscriptionWrites(db);
   const keys = createKeyWrites(db);
   const table: CommandTable = {
     accept: ({ event }) =>
@@ -100,6 +105,7 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     purge: ({ input }) => purge(input),
     putEndpoint: ({ definition, now }) => endpoints.putEndpoint(definition, now),
     putSource: ({ definition, now }) => sources.putSource(definition, now),
+    putSubscription: ({ definition, now }) => subscriptions.putSubscription(definition, now),
     putProject: ({ definition, now }) => keys.putProject(definition, now),
     putApiKey: ({ definition, now }) => keys.putApiKey(definition, now),
     setEndpointPaused: ({ id, pausedAt }) => endpoints.setEndpointPaused(id, pausedAt),
@@ -107,6 +113,7 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     setSourcePaused: ({ id, pausedAt }) => sources.setSourcePaused(id, pausedAt),
     retireEndpoint: ({ id, now }) => endpoints.retireEndpoint(id, now),
     retireSource: ({ id, now }) => sources.retireSource(id, now),
+    retireSubscription: ({ id, now }) => subscriptions.retireSubscription(id, now),
     retireProject: ({ name, now }) => keys.retireProject(name, now),
     retireApiKey: ({ id, now }) => keys.retireApiKey(id, now),
   };

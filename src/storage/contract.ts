@@ -13,6 +13,7 @@ import type { ListReads } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
+import type { Subscription } from "../domain/subscription.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
 import type { PullInput, PullItem } from "./pull.ts";
 import type { PurgeInput, PurgeResult } from "./purge.ts";
@@ -48,6 +49,7 @@ export type EndpointDefinition = Omit<
 >;
 export type SourceDefinition = Omit<Source, "seq" | keyof RunTimeState>;
 type RunTimeState = Pick<Endpoint, "pausedAt" | "createdAt" | "updatedAt" | "deletedAt">;
+export type SubscriptionDefinition = Omit<Subscription, "seq" | Exclude<keyof RunTimeState, "pausedAt">>;
 export type ProjectDefinition = Pick<Project, "name" | "door">;
 export type ApiKeyDefinition = Omit<ApiKey, "createdAt" | "deletedAt">;
 
@@ -57,6 +59,7 @@ export interface Definitions {
   readonly apiKeys: readonly ApiKey[];
   readonly endpoints: readonly Endpoint[];
   readonly sources: readonly Source[];
+  readonly subscriptions: readonly Subscription[];
 }
 
 /** A delivery as decisions about it need it. */
@@ -140,6 +143,7 @@ export interface Store extends ListReads {
    */
   putEndpoint(definition: EndpointDefinition, now: number): Promise<Endpoint>;
   putSource(definition: SourceDefinition, now: number): Promise<Source>;
+  putSubscription(definition: SubscriptionDefinition, now: number): Promise<Subscription>;
   putProject(definition: ProjectDefinition, now: number): Promise<Project>;
   /** As above; the identity of a key is its hash. */
   putApiKey(definition: ApiKeyDefinition, now: number): Promise<ApiKey>;
@@ -149,6 +153,7 @@ export interface Store extends ListReads {
   setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
   retireEndpoint(id: Id, now: number): Promise<Endpoint | null>;
   retireSource(id: Id, now: number): Promise<Source | null>;
+  retireSubscription(id: Id, now: number): Promise<Subscription | null>;
   retireProject(name: string, now: number): Promise<Project | null>;
   retireApiKey(id: Id, now: number): Promise<ApiKey | null>;
   loadDefinitions(): Promise<Definitions>;

@@ -21,6 +21,7 @@ import { readPull } from "./pull.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createSealing, isSameCheck, type Sealing } from "./sealing.ts";
 import { loadSources } from "./sources.ts";
+import { loadSubscriptions } from "./subscriptions.ts";
 import { Writer } from "./writer.ts";
 
 export type * from "./contract.ts";
@@ -151,6 +152,7 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
     purge: (input) => submit({ verb: "purge", input }),
     putEndpoint: (definition, now) => submit({ verb: "putEndpoint", definition, now }),
     putSource: (definition, now) => submit({ verb: "putSource", definition, now }),
+    putSubscription: (definition, now) => submit({ verb: "putSubscription", definition, now }),
     putProject: (definition, now) => submit({ verb: "putProject", definition, now }),
     putApiKey: (definition, now) => submit({ verb: "putApiKey", definition, now }),
     setEndpointPaused: (id, pausedAt) => submit({ verb: "setEndpointPaused", id, pausedAt }),
@@ -158,6 +160,7 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
     setSourcePaused: (id, pausedAt) => submit({ verb: "setSourcePaused", id, pausedAt }),
     retireEndpoint: (id, now) => submit({ verb: "retireEndpoint", id, now }),
     retireSource: (id, now) => submit({ verb: "retireSource", id, now }),
+    retireSubscription: (id, now) => submit({ verb: "retireSubscription", id, now }),
     retireProject: (name, now) => submit({ verb: "retireProject", name, now }),
     retireApiKey: (id, now) => submit({ verb: "retireApiKey", id, now }),
   };
@@ -169,6 +172,7 @@ function loadDefinitions(db: Database, sealing: Sealing): Definitions {
     apiKeys: loadApiKeys(db),
     endpoints: loadEndpoints(db, sealing),
     sources: loadSources(db, sealing),
+    subscriptions: loadSubscriptions(db),
   };
 }
 

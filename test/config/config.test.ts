@@ -40,6 +40,7 @@ describe("Defaults", () => {
       projects: [{ id: "default", apiKeys: [] }],
       sources: [],
       endpoints: [],
+      subscriptions: [],
     });
   });
 

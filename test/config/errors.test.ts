@@ -24,7 +24,7 @@ const TEMPLATE = "text with {body} in it, and no placeholders but {timestamp}, {
 const BECAUSE_TEMPLATE = "expected a header name, because template uses";
 const BY = 'a list such as ["header:Idempotency-Key", "json:id"]';
 const INSTANT = "a date and time with offset such as 2026-12-01T00:00:00Z";
-const TABLES = "one of server, store, egress, log, dev, project, source, endpoint";
+const TABLES = "one of server, store, egress, log, dev, project, source, endpoint, subscription";
 const ENDPOINT_KEYS = "project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker";
 const OWN_KEY = "a key of your own, because a listener is not on the loopback interface";
 const URL_TEXT = "an absolute http or https URL without credentials and fragment";
@@ -192,7 +192,7 @@ describe("An unknown key is an error", () => {
       `4: endpoint[0].__proto__: is not a known key, expected one of ${ENDPOINT_KEYS}`,
     ],
     ["[dev]\nconstructor.x = 1", "2: dev.constructor: is not a known key, expected one of echo"],
-    ["[[subscription]]", `1: subscription: is not a known key, expected ${TABLES}`],
+    ["[[schedule]]", `1: schedule: is not a known key, expected ${TABLES}`],
     [
       endpoint('retry = { policy = "fixed", factor = 2 }'),
       "4: endpoint[0].retry.factor: is not a known key, expected one of policy, delay, max_attempts",

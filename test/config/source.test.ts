@@ -226,15 +226,21 @@ describe("A source is refused for", () => {
     ],
     [
       targets('"function:resize"'),
-      '10: source[0].to[0]: names "function:resize", but functions are not available in this version; ' +
-        "expected the name of an endpoint",
+      '10: source[0].to[0]: names "function:resize", but functions come with the Pingback door, ' +
+        'which this version does not have; expected the name of an endpoint, or "events:<tenant>"',
     ],
     [
-      targets('"events:acme"'),
-      '10: source[0].to[0]: names "events:acme", but subscriptions are not available in this version; ' +
-        "expected the name of an endpoint",
+      targets('"events:acme", { events = "globex", when = { type = "a" } }'),
+      "10: source[0].to[1]: is a second tenant, but an event belongs to one; expected one tenant at most",
     ],
-    [targets('"queue:x"'), '10: source[0].to[0]: got "queue:x", expected the name of an endpoint'],
+    [
+      targets('{ endpoint = "app", events = "acme", when = { type = "a" } }'),
+      "10: source[0].to[0].events: cannot stand beside endpoint, expected either endpoint or events",
+    ],
+    [
+      targets('"queue:x"'),
+      '10: source[0].to[0]: got "queue:x", expected the name of an endpoint, or "events:<tenant>"',
+    ],
     [
       targets('{ endpoint = "app", when = { kind = "a" } }'),
       `10: source[0].to[0].when.kind: is no key of a filter, expected ${CONDITIONS}`,

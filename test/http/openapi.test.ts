@@ -7,6 +7,7 @@ const OPTIONS = {
     { name: "orders", to: ["app"] },
     { name: "pulled", mode: "pull" },
   ],
+  subscriptions: [{ name: "all-orders" }],
 } as const;
 
 interface Operation {
@@ -77,7 +78,7 @@ describe("the OpenAPI document", () => {
       ({ method, path }) => `${method.toLowerCase()} /_/api${path.replace(":id", "{id}")}`,
     );
     expect(documented.sort()).toEqual(mounted.sort());
-    expect(documented).toHaveLength(25);
+    expect(documented).toHaveLength(27);
   });
 
   test("describes every operation completely", async () => {
@@ -154,6 +155,7 @@ test("what every route really answers is what the document says", async () => {
     cancelDelivery: waiting,
     replayDelivery: waiting,
     discardDelivery: discarded,
+    getSubscription: "all-orders",
     peekStored: "pulled",
     fetchStored: "pulled",
     acknowledgeFetched: "pulled",

@@ -7,7 +7,7 @@ import {
   startEngine,
   type TestEngine,
 } from "../support/engine.ts";
-import { newEndpoint } from "../support/factory.ts";
+import { newEndpoint, newId, newSubscription } from "../support/factory.ts";
 
 const HASH = "ab".repeat(32);
 const KEY = { project: "default", hash: HASH, label: "laptop", scope: "admin" } as const;
@@ -18,6 +18,7 @@ function declarations(change: Partial<Declarations> = {}): Declarations {
     apiKeys: [],
     endpoints: [declareEndpoint({ name: "app" })],
     sources: [declareSource({ name: "in", to: ["app"] })],
+    subscriptions: [],
     ...change,
   };
 }
@@ -133,4 +134,32 @@ test("a source that moves to another project keeps its name and id", async () =>
   const moved = declareSource({ name: "in", project: "two" });
   await apply(run, { projects: ["default", "two"], sources: [moved] });
   expect(run.source()).toMatchObject({ id, project: "two" });
+});
+
+test("subscriptions are created, changed, retired and brought back as endpoints are", async () => {
+  await using run = await startEngine();
+  const one = newSubscription({ name: "one", tenant: "acme", eventTypes: ["a"] });
+  const named = () => run.engine.directory.subscriptionNamed("default", "one");
+  const tenants = (tenant: string) => run.engine.directory.subscriptionsOf("default", tenant).length;
+  expect(await apply(run, { subscriptions: [one] })).toMatchObject({ created: ["subscription one"] });
+  expect(await apply(run, { subscriptions: [one] })).toEqual(NOTHING);
+  const id = named()?.id;
+  const changed = { ...one, tenant: "globex", eventTypes: ["a", "b.*"] };
+  expect(await apply(run, { subscriptions: [changed] })).toEqual({
+    ...NOTHING,
+    updated: ["subscription one"],
+  });
+  expect([tenants("acme"), tenants("globex")]).toEqual([0, 1]);
+  expect(await apply(run)).toEqual({ ...NOTHING, retired: ["subscription one"] });
+  expect([named(), tenants("globex")]).toEqual([undefined, 0]);
+  expect(await apply(run, { subscriptions: [one] })).toMatchObject({ created: ["subscription one"] });
+  expect(named()).toMatchObject({ id, tenant: "acme", eventTypes: ["a"], door: "config", deletedAt: null });
+});
+
+test("a subscription that an API made is not touched, and its name cannot be declared", async () => {
+  await using run = await startEngine();
+  const one = newSubscription({ name: "one" });
+  await run.store.putSubscription({ ...one, id: newId(), door: "native" }, run.clock.now());
+  expect(await apply(run)).toEqual(NOTHING);
+  await expect(apply(run, { subscriptions: [one] })).rejects.toMatchObject({ code: "conflict" });
 });

@@ -15,6 +15,7 @@ import {
   newId,
   newPayload,
   newSource,
+  newSubscription,
 } from "../support/factory.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { openTestStore, withFolder } from "../support/store.ts";
@@ -364,4 +365,25 @@ test("counts tell commits and bytes in use without reading tables", async () => 
   await Promise.all([store.accept(newEvent()), store.accept(newEvent())]);
   expect(store.counts()).toMatchObject({ commits: 1, items: 2, waiting: 0, waitingBytes: 0 });
   expect(store.usedBytes()).toBeGreaterThan(100_000);
+});
+
+test("subscriptions keep their number and are unique by name in their project", async () => {
+  const store = openTestStore();
+  const definition = {
+    ...newSubscription({ name: "s", eventTypes: ["a.*", "*"] }),
+    id: newId(),
+    door: "config",
+  };
+  const stored = await store.putSubscription(definition, NOW);
+  expect(stored).toEqual({ ...definition, seq: 1, createdAt: NOW, updatedAt: NOW, deletedAt: null });
+  const changed = await store.putSubscription({ ...definition, tenant: "acme" }, NOW + 1);
+  expect(changed).toEqual({ ...stored, tenant: "acme", updatedAt: NOW + 1 });
+  const clash = store.putSubscription({ ...definition, id: newId() }, NOW);
+  expect(await clash.catch((error: AppError) => error.code)).toBe("conflict");
+  const elsewhere = { ...definition, id: newId(), project: "other" };
+  expect(await store.putSubscription(elsewhere, NOW)).toMatchObject({ project: "other" });
+  const retired = await store.retireSubscription(definition.id, NOW + 2);
+  expect(retired).toEqual({ ...changed, deletedAt: NOW + 2 });
+  expect((await store.loadDefinitions()).subscriptions).toMatchObject([{ ...retired }, elsewhere]);
+  expect(await store.retireSubscription(newId(), NOW)).toBeNull();
 });

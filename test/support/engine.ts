@@ -121,6 +121,7 @@ export class TestEngine implements AsyncDisposable {
       apiKeys: [],
       endpoints: declared,
       sources: (sources ?? [{}]).map((source) => declareSource({ to, ...source })),
+      subscriptions: [],
     });
   }
 

@@ -15,6 +15,7 @@ import { STANDARD_RETRY } from "../../src/domain/policy.ts";
 import { DEFAULT_BREAKER } from "../../src/domain/pressure.ts";
 import type { NewRejection } from "../../src/domain/rejection.ts";
 import type { Target } from "../../src/domain/source.ts";
+import type { DeclaredSubscription } from "../../src/runtime/reconcile.ts";
 import type { EndpointDefinition, SourceDefinition } from "../../src/storage/contract.ts";
 import { idBytes } from "../../src/storage/ids.ts";
 
@@ -157,6 +158,18 @@ export function newSource(change: SourceChange = {}): SourceDefinition {
     methods: ["POST"],
     bodyBytesMax: null,
     ...sourceFields(change),
+  };
+}
+
+/** As a file declares it; a store wants an id and a door besides. */
+export function newSubscription(change: Partial<DeclaredSubscription> = {}): DeclaredSubscription {
+  return {
+    project: "default",
+    name: `subscription-${newId()}`,
+    tenant: "",
+    eventTypes: ["*"],
+    endpoint: "app",
+    ...change,
   };
 }
 

@@ -21,10 +21,15 @@ import type { Log } from "../../src/runtime/log.ts";
 import { SILENT_LOG } from "../../src/runtime/log.ts";
 import { DURATION_BUCKETS_MS } from "../../src/runtime/metrics.ts";
 import { Probe } from "../../src/runtime/probe.ts";
-import type { Declarations, DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
+import type {
+  Declarations,
+  DeclaredEndpoint,
+  DeclaredSource,
+  DeclaredSubscription,
+} from "../../src/runtime/reconcile.ts";
 import type { SendRequest, SendResult } from "../../src/runtime/sender.ts";
 import type { Store } from "../../src/storage/contract.ts";
-import { newEndpoint, newSource, type SourceChange, sourceFields } from "./factory.ts";
+import { newEndpoint, newSource, newSubscription, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { countingBytes, openTestStore } from "./store.ts";
 
@@ -45,6 +50,7 @@ interface LogLine {
 export interface TestAppOptions {
   readonly sources?: readonly SourceChange[];
   readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
+  readonly subscriptions?: readonly Partial<DeclaredSubscription>[];
   /** Beside the native ones. */
   readonly doors?: readonly Door[];
   readonly listeners?: readonly ListenerOptions[];
@@ -87,7 +93,7 @@ export interface TestApp extends AsyncDisposable {
   /** One request to the native API with the admin key; checks the answer against its documented schema. */
   api(path: string, request?: TestRequest): Promise<{ status: number; headers: Headers; json: AnyAnswer }>;
   /** What a reload does: the configuration becomes this one. */
-  declare(change: Pick<TestAppOptions, "sources" | "endpoints">): Promise<void>;
+  declare(change: Pick<TestAppOptions, "sources" | "endpoints" | "subscriptions">): Promise<void>;
   /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
   flush(): Promise<void>;
   /** Sends a body to a source and returns the shown id of the event. */
@@ -178,7 +184,7 @@ function createTestEngine({ send, ...shared }: EngineParts): Engine {
   });
 }
 
-function declarationsOf({ endpoints, sources }: TestAppOptions): Declarations {
+function declarationsOf({ endpoints, sources, subscriptions = [] }: TestAppOptions): Declarations {
   return {
     projects: ["default", "other"],
     apiKeys: [
@@ -189,6 +195,7 @@ function declarationsOf({ endpoints, sources }: TestAppOptions): Declarations {
     ],
     endpoints: (endpoints ?? [{ name: "app" }]).map(declareEndpoint),
     sources: (sources ?? [{ name: "orders", to: ["app"] }]).map(declareSource),
+    subscriptions: subscriptions.map(newSubscription),
   };
 }
 

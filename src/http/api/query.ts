@@ -116,6 +116,13 @@ export function findEndpoint(directory: Directory, project: string, text: string
   return endpoint?.project === project ? endpoint : undefined;
 }
 
+export function findSubscription(directory: Directory, project: string, text: string) {
+  const id = readId("subscription", text);
+  const subscription =
+    (id === null ? undefined : directory.subscription(id)) ?? directory.subscriptionNamed(project, text);
+  return subscription?.project === project ? subscription : undefined;
+}
+
 export function findSource(directory: Directory, project: string, text: string) {
   const id = readId("source", text);
   const source = (id === null ? undefined : directory.source(id)) ?? directory.sourceNamed(text);

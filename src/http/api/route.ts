@@ -10,7 +10,15 @@ import type { Principal } from "../auth.ts";
 import { checkNoPayload, createPayloadCheck } from "./payload.ts";
 import { createQueryReader } from "./query.ts";
 
-export const TAGS = ["events", "deliveries", "rejections", "endpoints", "sources", "server"] as const;
+export const TAGS = [
+  "events",
+  "deliveries",
+  "rejections",
+  "endpoints",
+  "subscriptions",
+  "sources",
+  "server",
+] as const;
 
 interface RouteFacts {
   readonly method: "GET" | "POST";

@@ -21,6 +21,7 @@ import { rejectionRoutes } from "./rejections.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
 import { serverRoutes } from "./server.ts";
 import { sourceRoutes } from "./sources.ts";
+import { subscriptionRoutes } from "./subscriptions.ts";
 
 const PREFIX = "/_/api";
 
@@ -37,6 +38,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...deliveryRoutes(deps),
     ...rejectionRoutes(deps),
     ...endpointRoutes(deps),
+    ...subscriptionRoutes(deps),
     ...sourceRoutes(deps),
     ...pullRoutes(deps),
     ...serverRoutes(deps),

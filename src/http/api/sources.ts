@@ -9,6 +9,16 @@ import { findSource, PAGE_QUERY, queryOf } from "./query.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
 import { INSTANT, named, nullable, oneOf, pageOf, showInstant, showOptionalInstant } from "./schemas.ts";
 
+const WHEN = Type.Unknown({ description: "The conditions on an event as the file has them; null: none." });
+const ENDPOINT_TARGET = Type.Object(
+  { kind: Type.Literal("endpoint"), name: Type.String(), when: WHEN },
+  { additionalProperties: false },
+);
+const EVENTS_TARGET = Type.Object(
+  { kind: Type.Literal("events"), tenant: Type.String(), when: WHEN },
+  { additionalProperties: false, description: "Every matching subscription of the tenant." },
+);
+
 const SOURCE = named("Source", {
   id: Type.String({ examples: ["src_01970000000070008000000000000000"] }),
   name: Type.String(),
@@ -43,17 +53,9 @@ const SOURCE = named("Source", {
     Type.Object({ perSecond: Type.Number(), burst: Type.Number() }, { additionalProperties: false }),
   ),
   mode: oneOf(["forward", "pull"], "pull: events wait to be fetched and acknowledged"),
-  to: Type.Array(
-    Type.Object(
-      {
-        kind: oneOf(["endpoint"]),
-        name: Type.String(),
-        when: Type.Unknown({ description: "The conditions on an event as the file has them; null: none." }),
-      },
-      { additionalProperties: false },
-    ),
-    { description: "Who gets a copy of each event." },
-  ),
+  to: Type.Array(Type.Union([ENDPOINT_TARGET, EVENTS_TARGET]), {
+    description: "Who gets a copy of each event.",
+  }),
   whilePaused: oneOf(
     ["refuse", "accept"],
     "accept: requests are stored, and nothing is sent until the resume",
@@ -94,7 +96,7 @@ function showSource(source: Source, { publicUrl, metrics }: ApiDeps): Static<typ
     allowCidrs: [...source.allowCidrs],
     rate: source.rate === null ? null : { ...source.rate },
     mode: source.mode,
-    to: source.to.map(({ kind, name, when }) => ({ kind, name, when })),
+    to: source.to.map((target) => ({ ...target })),
     whilePaused: source.whilePaused,
     state: deletedAt !== null ? "retired" : pausedAt === null ? "active" : "paused",
     pausedAt: showOptionalInstant(pausedAt),

@@ -73,6 +73,22 @@ CREATE TABLE source (
 ) STRICT;
 CREATE UNIQUE INDEX source_name ON source (name) WHERE deleted_at IS NULL;
 
+-- Nothing secret in it. `event_types` is a JSON list of patterns; `endpoint` is a name, as in a source's targets.
+CREATE TABLE subscription (
+  seq INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+  project TEXT NOT NULL,
+  name TEXT NOT NULL,
+  door TEXT NOT NULL,
+  tenant TEXT NOT NULL,
+  event_types TEXT NOT NULL,
+  endpoint TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  deleted_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX subscription_name ON subscription (project, name) WHERE deleted_at IS NULL;
+
 -- Bodies and headers are written once and read only to send or to show; they stay out of every list and every
 -- index.
 CREATE TABLE payload (
