@@ -18,6 +18,8 @@ export interface Durations {
   readonly emptyStarts: number;
   readonly backlogStarts: number;
   readonly timers: number;
+  readonly fewKeys: number;
+  readonly manyKeys: number;
 }
 
 const FULL: Durations = {
@@ -31,6 +33,8 @@ const FULL: Durations = {
   emptyStarts: 7,
   backlogStarts: 3,
   timers: 1_000,
+  fewKeys: 1_000,
+  manyKeys: 5_000_000,
 };
 
 const QUICK: Durations = {
@@ -44,6 +48,8 @@ const QUICK: Durations = {
   emptyStarts: 3,
   backlogStarts: 1,
   timers: 500,
+  fewKeys: 1_000,
+  manyKeys: 1_000_000,
 };
 
 /** In the closed loop. */

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { measureBacklog, measureEmpty } from "./backlog.ts";
 import { Bench } from "./bench.ts";
 import { endMeasuring, isTimeUp, spentProcessorMs } from "./children.ts";
+import { measureDedupe } from "./dedupe.ts";
 import { measureAcknowledgement, measureFirstAttempt } from "./latency.ts";
 import { describeMachine, type ProcessorTimes, processorTimes } from "./machine.ts";
 import { PARTS, type Part, readOptions } from "./options.ts";
@@ -17,6 +18,7 @@ import { describeRun, renderReport } from "./report.ts";
 import type { Mode } from "./subject.ts";
 import { missingRow, type Row } from "./table.ts";
 import { medianOf } from "./turns.ts";
+import { measureVerification } from "./verification.ts";
 
 type Emit = (rows: readonly Row[]) => void;
 
@@ -34,6 +36,8 @@ const STEPS: readonly Step[] = [
   { parts: ["c", "d"], run: (bench, emit) => runPeaks(bench, "path", emit) },
   { parts: ["e"], run: runAcknowledgement },
   { parts: ["f"], run: async (bench, emit) => emit(await measureFirstAttempt(bench)) },
+  { parts: ["k"], run: async (bench, emit) => emit(measureVerification(bench)) },
+  { parts: ["l"], run: async (bench, emit) => emit(await measureDedupe(bench)) },
   { parts: ["h", "i"], run: async (bench, emit) => emit(await measureEmpty(bench)) },
   { parts: ["g", "h", "i", "j"], run: measureBacklog },
 ];

@@ -1,6 +1,6 @@
 /** The one table: a row per number, its ceiling beside it, the ratio, and what was aimed for. */
 
-export type Unit = "perSecond" | "ms" | "MiB" | "count";
+export type Unit = "perSecond" | "ms" | "us" | "MiB" | "count";
 
 export interface Row {
   /** The letters of what was measured. */
@@ -28,6 +28,10 @@ export interface Aim {
 
 export function aimAtLeast(ratio: number, least: number): Aim {
   return { text: `at least ${least.toFixed(2)}`, isMet: ratio >= least };
+}
+
+export function aimAtMost(ratio: number, most: number): Aim {
+  return { text: `at most ${most.toFixed(2)}`, isMet: ratio <= most };
 }
 
 export function aimUnder(value: number, limit: number, unit: string): Aim {
@@ -81,12 +85,18 @@ export function renderTable(rows: readonly Row[]): string {
   return [lines[0], rule, ...lines.slice(1)].join("\n");
 }
 
-const UNIT_TEXT: Readonly<Record<Unit, string>> = { perSecond: "/s", ms: ", ms", MiB: ", MiB", count: "" };
+const UNIT_TEXT: Readonly<Record<Unit, string>> = {
+  perSecond: "/s",
+  ms: ", ms",
+  us: ", us",
+  MiB: ", MiB",
+  count: "",
+};
 
 function show(value: number | null, unit: Unit): string {
   if (value === null) return "";
   if (Number.isNaN(value)) return "?";
-  const digits = unit === "ms" && Math.abs(value) < 100 ? 1 : 0;
+  const digits = (unit === "ms" || unit === "us") && Math.abs(value) < 100 ? 1 : 0;
   return value.toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
 }
 

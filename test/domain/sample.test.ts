@@ -180,16 +180,17 @@ describe("signatures match vectors", () => {
     });
   });
 
+  const TIMED = JSON.stringify({ webhookTimestamp: NOW });
   test.each<[VerifySpec["scheme"], string, string]>([
-    ["zoom", "x-zm-signature", `v0:${NOW_SECONDS}:{}`],
-    ["linear", "Linear-Signature", "{}"],
-    ["paddle", "Paddle-Signature", `${NOW_SECONDS}:{}`],
-    ["hookbridge", "X-Webhook-Signature", `${NOW_SECONDS}.{}`],
-    ["posthook", "Posthook-Signature", `${NOW_SECONDS}.{}`],
-    ["pyfly", "X-Signature", "{}"],
+    ["zoom", "x-zm-signature", `v0:${NOW_SECONDS}:${TIMED}`],
+    ["linear", "Linear-Signature", TIMED],
+    ["paddle", "Paddle-Signature", `${NOW_SECONDS}:${TIMED}`],
+    ["hookbridge", "X-Webhook-Signature", `${NOW_SECONDS}.${TIMED}`],
+    ["posthook", "Posthook-Signature", `${NOW_SECONDS}.${TIMED}`],
+    ["pyfly", "X-Signature", TIMED],
   ])("of %p made apart", (scheme, header, signed) => {
     const expected = createHmac("sha256", SECRET).update(signed).digest("hex");
-    expect(sign({ scheme, secrets } as VerifySpec, { text: "{}" })[header]).toEndWith(expected);
+    expect(sign({ scheme, secrets } as VerifySpec, { text: TIMED })[header]).toEndWith(expected);
   });
 });
 

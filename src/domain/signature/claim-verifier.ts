@@ -11,6 +11,8 @@ export interface Claim {
   readonly ok: true;
   readonly signatures: readonly string[];
   readonly signed: SignedParts;
+  /** What may have been signed in its place, where a provider's own spelling cannot be known. */
+  readonly alsoSigned?: readonly SignedParts[];
   readonly time?: SignedTime;
 }
 

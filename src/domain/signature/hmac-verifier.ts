@@ -33,11 +33,13 @@ export function hmacVerifier(options: HmacVerifierOptions): Verifier {
   return claimVerifier({ header, keyring, read, wellFormed, kind, matches, toleranceMs });
 }
 
-function matches(hash: KeyedHash, { signed, signatures }: Claim): boolean {
-  const expected = hash(signed);
+function matches(hash: KeyedHash, { signed, alsoSigned = [], signatures }: Claim): boolean {
   let equal = false;
-  for (const signature of signatures) {
-    if (equalText(expected, signature)) equal = true;
+  for (const text of [signed, ...alsoSigned]) {
+    const expected = hash(text);
+    for (const signature of signatures) {
+      if (equalText(expected, signature)) equal = true;
+    }
   }
   return equal;
 }

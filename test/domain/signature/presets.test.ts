@@ -20,7 +20,8 @@ for (const preset of PRESETS) {
   describe(preset.scheme, () => {
     test("accepts a signed request, and one with an empty body", () => {
       expect(judge(good)).toBe("ok");
-      expect(judge(preset.sign(right.signs, String(NOW_SECONDS), ""), "")).toBe("ok");
+      const empty = preset.sign(right.signs, String(NOW_SECONDS), "");
+      expect(judge(empty, "")).toBe(preset.isTimeInBody === true ? "malformed_signature" : "ok");
     });
 
     test("refuses a tampered body and a wrong key", () => {
@@ -84,9 +85,10 @@ describe("linear's time in the body", () => {
     ["stale", JSON.stringify({ webhookTimestamp: NOW - 300_001 }), "timestamp_out_of_tolerance"],
     ["ahead", JSON.stringify({ webhookTimestamp: NOW + 300_001 }), "timestamp_out_of_tolerance"],
     ["beyond all numbers", '{"webhookTimestamp":1e999}', "timestamp_out_of_tolerance"],
-    ["text", '{"webhookTimestamp":"now"}', "ok"],
-    ["absent from null", "null", "ok"],
-    ["absent from what is no JSON", "{", "ok"],
+    ["text", '{"webhookTimestamp":"now"}', "malformed_signature"],
+    ["absent", "{}", "malformed_signature"],
+    ["absent from null", "null", "malformed_signature"],
+    ["absent from what is no JSON", "{", "malformed_signature"],
   ])("%s", (_name, body, expected) => {
     const request = arrive({ "Linear-Signature": hex("lin", body) }, body);
     expect(outcome(verify(spec, request, NOW))).toBe(expected);
@@ -143,10 +145,10 @@ describe("twilio", () => {
     { ...right, name: "takes a public URL with a query as it is", spec: fixedQuery, url: "/in/twilio" },
     {
       ...right,
-      name: "signs a repeated field in the order received",
+      name: "signs the values of a repeated field once each and sorted",
       url: bare,
-      body: "b=1&a=3&a=2&B=0",
-      signature: sha1(`${bare}B0a3a2b1`),
+      body: "b=1&a=3&a=2&a=3&B=0",
+      signature: sha1(`${bare}B0a2a3b1`),
     },
     {
       ...right,
@@ -168,6 +170,12 @@ describe("twilio", () => {
       ...right,
       name: "refuses a changed field",
       body: fields.replace("1234&", "1235&"),
+      expected: "signature_mismatch",
+    },
+    {
+      ...right,
+      name: "refuses a byte order mark before the fields",
+      body: `\ufeff${fields}`,
       expected: "signature_mismatch",
     },
     { ...right, name: "refuses another URL", url: `${called}&x=1`, expected: "signature_mismatch" },

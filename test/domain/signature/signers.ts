@@ -1,6 +1,6 @@
 /**
- * Signs as each provider does, made from its documentation with node:crypto alone: what judges our verifier must
- * not be made of it.
+ * Signs as each provider does, made from its documentation with node:crypto alone: what judges our verifier
+ * must not be made of it.
  */
 
 import { createHmac, createPrivateKey, createPublicKey, sign as signEd25519 } from "node:crypto";
@@ -21,6 +21,8 @@ export interface Preset {
   /** Named when the time is a header. */
   readonly timestampHeader?: string;
   readonly malformed: string;
+  /** The body itself says when it was sent. */
+  readonly isTimeInBody?: true;
   readonly sign: (key: string, timestamp: string, body: string) => HeaderList;
 }
 
@@ -115,6 +117,7 @@ export const PRESETS: readonly Preset[] = [
     keys: TEXT_KEYS,
     signatureHeader: "Linear-Signature",
     malformed: "0".repeat(63),
+    isTimeInBody: true,
     sign: (key, _timestamp, body) => ({ "Linear-Signature": hex(key, body) }),
   },
   {
@@ -184,4 +187,99 @@ export const PRESETS: readonly Preset[] = [
       "X-Signature-Timestamp": timestamp,
     }),
   },
+];
+
+/** What Twilio signs of a form: the fields by their names, of one name each value once, run together. */
+export function formText(body: string): string {
+  const fields = new URLSearchParams(body);
+  const names = [...new Set(fields.keys())].sort();
+  return names
+    .flatMap((name) => [...new Set(fields.getAll(name))].sort().map((value) => name + value))
+    .join("");
+}
+
+/** The schemes whose keys, headers or answers are of another shape than those of the presets above. */
+const OTHERS: readonly Scheme[] = [
+  {
+    spec: { scheme: "stripe", secrets: [{ value: "whsec_text key" }] },
+    sign: (time, body) => ({
+      "Stripe-Signature": `t=${time},v1=${hex("whsec_text key", `${time}.${body}`)}`,
+    }),
+  },
+  {
+    spec: { scheme: "github", secrets: [{ value: "whsec_text key" }] },
+    sign: (_time, body) => ({ "X-Hub-Signature-256": `sha256=${hex("whsec_text key", body)}` }),
+  },
+  {
+    spec: { scheme: "standard", secrets: [{ value: "whsec_cmlnaHQga2V5" }] },
+    sign: (time, body) => ({
+      "webhook-id": "msg_1",
+      "webhook-timestamp": time,
+      "webhook-signature": `v1,${base64(Buffer.from("right key"), `msg_1.${time}.${body}`)}`,
+    }),
+  },
+  {
+    spec: {
+      scheme: "hmac",
+      header: "X-Signature",
+      algorithm: "sha512",
+      encoding: "base64url",
+      separator: ",",
+      prefix: "v1=",
+      template: "{id}.{timestamp}.{url}.{body}",
+      timestampHeader: "X-Timestamp",
+      idHeader: "X-Id",
+      publicUrl: CALLED_URL,
+      secrets: [{ value: "whsec_text key" }],
+    },
+    sign: (time, body) => {
+      const hmac = createHmac("sha512", "whsec_text key").update(`1.${time}.${CALLED_URL}.${body}`);
+      return { "X-Signature": `v1=${hmac.digest("base64url")}`, "X-Timestamp": time, "X-Id": "1" };
+    },
+  },
+  {
+    spec: { scheme: "twilio", secrets: [{ value: "token" }], publicUrl: CALLED_URL },
+    isForm: true,
+    sign: (_time, body) => ({
+      "Content-Type": "application/x-www-form-urlencoded",
+      "X-Twilio-Signature": createHmac("sha1", "token")
+        .update(CALLED_URL + formText(body))
+        .digest("base64"),
+    }),
+  },
+  {
+    spec: { scheme: "gitlab", secrets: [{ value: "token" }] },
+    isBodyUnsigned: true,
+    sign: () => ({ "X-Gitlab-Token": "token" }),
+  },
+  {
+    spec: { scheme: "token", header: "X-Token", secrets: [{ value: "token" }] },
+    isBodyUnsigned: true,
+    sign: () => ({ "X-Token": "token" }),
+  },
+  {
+    spec: { scheme: "basic", username: "user", secrets: [{ value: "password" }] },
+    isBodyUnsigned: true,
+    sign: () => ({ Authorization: `Basic ${Buffer.from("user:password").toString("base64")}` }),
+  },
+];
+
+export interface Scheme {
+  readonly spec: VerifySpec;
+  /** The body is a form, and it is its fields that are signed. */
+  readonly isForm?: true;
+  /** Only a credential travels along. */
+  readonly isBodyUnsigned?: true;
+  /** The time is the text of Unix seconds; a body of Linear must have its own besides. */
+  readonly sign: (timestamp: string, body: string) => HeaderList;
+}
+
+/** Every scheme that checks anything, with a rule and what satisfies it. */
+export const SCHEMES: readonly Scheme[] = [
+  ...PRESETS.map(({ scheme, keys: [key], publicUrl, sign }): Scheme => {
+    const url = publicUrl === undefined ? {} : { publicUrl };
+    const spec: VerifySpec = { scheme, secrets: [{ value: key.verifies }], ...url };
+    return { spec, sign: (timestamp, body) => sign(key.signs, timestamp, body) };
+  }),
+  ...OTHERS,
 ];
