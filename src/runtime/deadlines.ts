@@ -27,6 +27,7 @@ export class Deadlines {
   #timer: { at: number; timer: Timer } | null = null;
   #isRunning = false;
   #sweep: Promise<void> = Promise.resolve();
+  #sweepCount = 0;
 
   constructor(options: DeadlinesOptions) {
     this.#options = options;
@@ -42,6 +43,11 @@ export class Deadlines {
     this.#isRunning = false;
     this.#timer?.timer.cancel();
     await this.#sweep;
+  }
+
+  /** True when no deadline has passed that was not judged. */
+  isSettled(now: number): boolean {
+    return this.#sweepCount === 0 && (this.#timer === null || this.#timer.at > now);
   }
 
   noteDue(at: number): void {
@@ -60,12 +66,16 @@ export class Deadlines {
 
   #wake(): void {
     this.#timer = null;
+    this.#sweepCount += 1;
     // One after the other: two at a time would judge the same deliveries twice.
     this.#sweep = this.#sweep
       .then(() => this.#expire())
       .catch((error: unknown) => {
         this.#options.log.error("deadline.sweep_failed", { error: String(error) });
         this.noteDue(this.#options.clock.now() + RETRY_MS);
+      })
+      .finally(() => {
+        this.#sweepCount -= 1;
       });
   }
 

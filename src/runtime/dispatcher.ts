@@ -70,6 +70,11 @@ export class Dispatcher {
     return this.#running.size;
   }
 
+  /** True when no attempt is out and no outcome waits for its commit. */
+  isSettled(): boolean {
+    return this.#running.size === 0;
+  }
+
   /**
    * Takes over a leased delivery and its slot. Never throws: whatever goes wrong ends as an outcome or a
    * release.

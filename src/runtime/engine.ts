@@ -12,6 +12,7 @@ import type { NewRejection } from "../domain/rejection.ts";
 import type { Source } from "../domain/source.ts";
 import type { Profile } from "../domain/strategy.ts";
 import { type Admit, createAdmit } from "./admit.ts";
+import type { Settling } from "./advance.ts";
 import { Breakers } from "./breakers.ts";
 import { afterTurn, type Clock } from "./clock.ts";
 import { Commands } from "./commands.ts";
@@ -64,6 +65,7 @@ export interface EngineStore
   reject(rejection: NewRejection): Promise<void>;
   getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
   heartbeat(now: number): Promise<void>;
+  counts(): { readonly waiting: number };
   setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
   laneHeads(): Promise<readonly { readonly lane: number; readonly nextDueAt: number }[]>;
   createDelivery(delivery: NewDelivery & { readonly payload: NewPayload }, now: number): Promise<number>;
@@ -80,6 +82,7 @@ export interface EngineOptions {
   readonly inFlightMax: number;
   readonly keepMs: RetentionOptions["keepMs"];
   readonly diskBytesMax: number;
+  readonly sweepEveryMs?: number;
   /** For what must not delay an answer; the turn of the event loop by default. */
   readonly defer?: (fire: () => void) => void;
 }
@@ -101,6 +104,8 @@ export class Engine {
   readonly retention: Retention;
   readonly nextId: () => Id;
   readonly #heartbeat: Heartbeat;
+  /** Every service that makes something happen when its time has come. */
+  readonly #settling: readonly Settling[];
   readonly #options: EngineOptions;
 
   constructor(options: EngineOptions) {
@@ -147,6 +152,14 @@ export class Engine {
     const { keepMs, diskBytesMax } = options;
     this.retention = new Retention({ ...wiring, keepMs, diskBytesMax });
     this.#heartbeat = new Heartbeat(wiring);
+    const { lanes, dispatcher, deadlines, releases, retention } = this;
+    this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention];
+  }
+
+  /** True when nothing is due, under way or waiting to be written: what a virtual clock waits for. */
+  isSettled(now: number): boolean {
+    if (!this.#settling.every((service) => service.isSettled(now))) return false;
+    return this.#options.store.counts().waiting === 0;
   }
 
   /** What the services know of each other: all the options, and the verbs that cross between them. */

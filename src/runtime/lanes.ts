@@ -194,9 +194,12 @@ export class Lanes<Claimed> {
   /** True when nothing is due and nothing is being claimed: what a virtual clock calls settled. */
   isSettled(now: number): boolean {
     const next = this.#heap.nextAt();
-    if ((next !== null && next <= now) || this.#ring.size > 0) return false;
-    for (const lane of this.#lanes.values())
-      if (lane.isClaiming || lane.use.inFlight > 0 || lane.ready.length > 0) return false;
+    if (next !== null && next <= now) return false;
+    // A lane in the ring moves when a slot is freed, and the lane that holds one is not settled either.
+    for (const lane of this.#lanes.values()) {
+      if (lane.isClaiming || lane.use.inFlight > 0 || lane.promised > 0) return false;
+      if (lane.ready.length > 0 && nextTokenAt(lane, now) === null) return false;
+    }
     return true;
   }
 

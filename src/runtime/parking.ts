@@ -48,6 +48,11 @@ export class Parking {
     );
   }
 
+  /** True when no sweep is under way. */
+  isSettled(): boolean {
+    return this.#running.size === 0;
+  }
+
   /** Ends sweeps after their present step. */
   async stop(): Promise<void> {
     this.#sweeps.clear();

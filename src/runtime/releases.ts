@@ -51,6 +51,11 @@ export class Releases {
     });
   }
 
+  /** True when no walk is under way. */
+  isSettled(): boolean {
+    return this.#walk === null;
+  }
+
   /** Ends after the present step. */
   async stop(): Promise<void> {
     this.#isStopped = true;

@@ -41,6 +41,8 @@ export interface RetentionOptions {
     readonly rejections: number;
   };
   readonly diskBytesMax: number;
+  /** How long the clock goes between two sweeps; a minute when absent. */
+  readonly sweepEveryMs?: number;
 }
 
 const SWEEP_EVERY_MS = MINUTE;
@@ -56,6 +58,7 @@ export class Retention {
   #timer: Timer | null = null;
   #sweep: Promise<void> = Promise.resolve();
   #isRunning = false;
+  #isSweeping = false;
   #isFull = false;
   #checkFullAtMs = 0;
 
@@ -74,6 +77,11 @@ export class Retention {
     await this.#sweep;
   }
 
+  /** True when no sweep is under way. */
+  isSettled(): boolean {
+    return !this.#isSweeping;
+  }
+
   /** True when the budget is used up: the front door refuses. Measured at most every FULL_CHECK_MS. */
   isFull(): boolean {
     const { clock, store, diskBytesMax } = this.#options;
@@ -87,11 +95,15 @@ export class Retention {
 
   #arm(): void {
     if (!this.#isRunning) return;
-    const { clock, log } = this.#options;
-    this.#timer = clock.setTimer(clock.now() + SWEEP_EVERY_MS, () => {
+    const { clock, log, sweepEveryMs = SWEEP_EVERY_MS } = this.#options;
+    this.#timer = clock.setTimer(clock.now() + sweepEveryMs, () => {
+      this.#isSweeping = true;
       this.#sweep = this.sweep()
         .catch((error: unknown) => log.warn("retention.failed", { error: String(error) }))
-        .then(() => this.#arm());
+        .then(() => {
+          this.#isSweeping = false;
+          this.#arm();
+        });
     });
   }
 
