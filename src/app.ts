@@ -10,6 +10,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
 import { toDeclarations } from "./declarations.ts";
 import { createPyflyDoor } from "./dialects/pyfly/routes.ts";
+import { HOUR } from "./domain/duration.ts";
 import { AppError } from "./domain/errors.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { createProfiles } from "./domain/strategy.ts";
@@ -18,6 +19,7 @@ import { BodyReader } from "./http/body.ts";
 import type { Door } from "./http/door.ts";
 import { createNativeDoors, type NativeDoorsOptions } from "./http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
+import { Advance } from "./runtime/advance.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { createEgress } from "./runtime/egress.ts";
 import { Engine } from "./runtime/engine.ts";
@@ -26,6 +28,7 @@ import { DURATION_BUCKETS_MS } from "./runtime/metrics.ts";
 import { Probe } from "./runtime/probe.ts";
 import type { Random } from "./runtime/random.ts";
 import { createSender } from "./runtime/sender.ts";
+import { VirtualClock } from "./runtime/virtual-clock.ts";
 import { loadMasterKeyFile, parseMasterKey } from "./storage/master-key.ts";
 import { openStore, type Store } from "./storage/store.ts";
 
@@ -64,6 +67,8 @@ const DIALECT_DOORS: readonly ((options: NativeDoorsOptions) => Door)[] = [
   createPyflyDoor,
 ];
 
+/** A virtual clock goes through months at once, and would spend most of that on sweeps by the minute. */
+const VIRTUAL_SWEEP_MS = 6 * HOUR;
 /** The last answers of requests that waited for a commit. */
 const HTTP_STOP_MS = 2_000;
 
@@ -77,6 +82,7 @@ class PosternApp implements App {
   readonly #config: Config;
   #store: Store | null = null;
   #engine: Engine | null = null;
+  #advance: Advance | null = null;
   #server: HttpServer | null = null;
 
   constructor(options: AppOptions) {
@@ -92,6 +98,7 @@ class PosternApp implements App {
     this.#store = store;
     const engine = this.#createEngine(store, probe);
     this.#engine = engine;
+    if (clock instanceof VirtualClock) this.#advance = new Advance({ clock, engine });
     await engine.reconcile(toDeclarations(config));
     const server = createHttpServer({
       listeners: listenersOf(config),
@@ -129,6 +136,7 @@ class PosternApp implements App {
 
   async stop({ limitMs }: { limitMs: number }): Promise<void> {
     const { log } = this.#options;
+    this.#advance?.stop();
     // Requests first: what they were promised has to be committed before the store closes.
     const requests = this.#server?.stop(Math.min(limitMs, HTTP_STOP_MS));
     await this.#engine?.stop(limitMs);
@@ -167,6 +175,7 @@ class PosternApp implements App {
       build: version,
       startedAt: clock.wallNow(),
       reload: () => this.reload(),
+      advance: this.#advance,
     };
     return [...createNativeDoors(options), ...DIALECT_DOORS.map((createDoor) => createDoor(options))];
   }
@@ -226,6 +235,7 @@ class PosternApp implements App {
         rejections: retention.rejectionsMs,
       },
       diskBytesMax: settings.maxDiskBytes,
+      ...(clock.kind === "virtual" ? { sweepEveryMs: VIRTUAL_SWEEP_MS } : {}),
     });
   }
 }

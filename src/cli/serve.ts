@@ -8,13 +8,15 @@
  * A second SIGTERM or SIGINT ends the process at once, with exit code 1; what was in flight is sent again
  * after the next start.
  */
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { type App, createApp, type ReloadResult } from "../app.ts";
 import type { Config } from "../config/config.ts";
 import { formatIssue } from "../config/issue.ts";
-import { SystemClock } from "../runtime/clock.ts";
+import { parseInstant } from "../domain/instant.ts";
+import { type Clock, SystemClock } from "../runtime/clock.ts";
 import { createLog, type Log } from "../runtime/log.ts";
-import { SystemRandom } from "../runtime/random.ts";
+import { RepeatableRandom, SystemRandom } from "../runtime/random.ts";
+import { VirtualClock } from "../runtime/virtual-clock.ts";
 import { StoreOpenError } from "../storage/database.ts";
 import { COMMIT, VERSION } from "./build-info.ts";
 import { demoLines } from "./demo.ts";
@@ -30,15 +32,42 @@ import {
   stackOf,
 } from "./terminal.ts";
 
-export function addServeCommand(program: Command): void {
-  addConfigOption(program.command("serve")).description("run the server").action(action(serve));
+interface ServeOptions extends ConfigOption {
+  readonly clock: Clock["kind"];
+  readonly clockStart?: number;
 }
 
-async function serve({ config: file }: ConfigOption): Promise<ExitCode> {
+export function addServeCommand(program: Command): void {
+  addConfigOption(program.command("serve"))
+    .description("run the server")
+    .addOption(
+      new Option("--clock <kind>", "virtual: time stands still until `postern clock advance` moves it")
+        .choices(["system", "virtual"])
+        .default("system"),
+    )
+    .option("--clock-start <instant>", "where a virtual clock begins: 2026-03-28T00:00:00Z", readStart)
+    .action(action(serve));
+}
+
+function readStart(text: string): number {
+  const at = parseInstant(text);
+  if (at !== null) return at;
+  throw new InvalidArgumentError("It must be an instant of RFC 3339, such as 2026-03-28T00:00:00Z.");
+}
+
+function createClock({ clock: kind, clockStart }: ServeOptions): Clock {
+  const system = new SystemClock();
+  if (kind === "virtual") return new VirtualClock(clockStart ?? system.now(), system);
+  if (clockStart === undefined) return system;
+  throw new CommandError("--clock-start is for --clock virtual");
+}
+
+async function serve(options: ServeOptions): Promise<ExitCode> {
+  const { config: file } = options;
+  const clock = createClock(options);
   const config = loadOrExplain(file);
-  const clock = new SystemClock();
   const log = createLog(config.log.level, () => clock.wallNow());
-  const random = new SystemRandom();
+  const random = clock.kind === "virtual" ? new RepeatableRandom() : new SystemRandom();
   const app = createApp({
     config,
     clock,
@@ -52,6 +81,7 @@ async function serve({ config: file }: ConfigOption): Promise<ExitCode> {
   const { listeners } = await startOrExplain(app, config);
   log.flush();
   for (const { role, url } of listeners) print(`Listening on ${url} (${role})`);
+  if (clock.kind === "virtual") print(`The clock stands still at ${new Date(clock.now()).toISOString()}`);
   for (const line of demoLines(config, random)) print(line);
   const signal = await stopping.promise;
   log.info("server.draining", { signal, limitMs: config.server.drainTimeoutMs });

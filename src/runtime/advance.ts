@@ -37,7 +37,7 @@ const STEPS_MAX = 100_000;
 const REAL_MS_MAX = 10 * MINUTE;
 /** Between two services there may be a turn in which neither knows of the work. */
 const QUIET_TURNS = 3;
-/** After so many turns something waits for the network, and asking every turn would only burn the processor. */
+/** After so many turns something waits for the network; asking every turn would only burn the processor. */
 const BUSY_TURNS = 200;
 const ASK_EVERY_MS = 1;
 

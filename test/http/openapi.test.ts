@@ -126,7 +126,7 @@ describe("the OpenAPI document", () => {
 });
 
 test("what every route really answers is what the document says", async () => {
-  await using app = await startTestApp(OPTIONS);
+  await using app = await startTestApp({ ...OPTIONS, canAdvance: true });
   const post = (path: string) => app.api(path, { method: "POST" });
   const held = async () => {
     const { json } = await app.api(`/deliveries?event=${await app.ingest("orders")}`);
@@ -162,6 +162,7 @@ test("what every route really answers is what the document says", async () => {
   };
   const bodies: Readonly<Record<string, string>> = {
     fetchStored: '{"limit":5}',
+    advanceClock: '{"by":"1s"}',
     acknowledgeFetched: JSON.stringify({ ids: [pulled.data[0]?.id] }),
   };
   // These first, in an order in which each state allows the next; among the others none is in the way of

@@ -16,6 +16,7 @@ import { BodyReader } from "../../src/http/body.ts";
 import type { Door, ListenerRole } from "../../src/http/door.ts";
 import { createNativeDoors } from "../../src/http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "../../src/http/server.ts";
+import type { Advanced } from "../../src/runtime/advance.ts";
 import { Engine } from "../../src/runtime/engine.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import { SILENT_LOG } from "../../src/runtime/log.ts";
@@ -56,6 +57,8 @@ export interface TestAppOptions {
   readonly listeners?: readonly ListenerOptions[];
   readonly trustedProxies?: readonly string[];
   readonly hasEcho?: boolean;
+  /** Lets the API move the clock, as on a virtual one. */
+  readonly canAdvance?: boolean;
   /** Stands in for the store's own word on its health. */
   readonly health?: () => { readonly isHealthy: boolean; readonly reason: string | null };
 }
@@ -268,7 +271,14 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     build: { version: "1.2.3", commit: "abc1234" },
     startedAt: clock.wallNow(),
     reload,
+    advance: options.canAdvance ? { to: async (target) => move(clock, target) } : null,
   } satisfies ApiDeps;
+}
+
+function move(clock: FakeClock, target: number): Advanced {
+  const from = clock.now();
+  clock.advance(target - from);
+  return { from, now: clock.now(), stepCount: 0, isComplete: true };
 }
 
 function createTestServer(

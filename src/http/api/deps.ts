@@ -1,6 +1,7 @@
 /** What the native API works with. app.ts fills it. */
 import type { ListReads } from "../../domain/reads.ts";
 import type { Admit } from "../../runtime/admit.ts";
+import type { Advance } from "../../runtime/advance.ts";
 import type { Breakers } from "../../runtime/breakers.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Commands } from "../../runtime/commands.ts";
@@ -36,6 +37,8 @@ export interface ApiDeps {
   /** Epoch milliseconds of the machine. */
   readonly startedAt: number;
   readonly reload: () => Promise<ReloadResult>;
+  /** Moves the clock when it is a virtual one; null when it is the system's. */
+  readonly advance: Pick<Advance, "to"> | null;
 }
 
 interface ConfigFault {

@@ -40,6 +40,8 @@ interface ApiCall<Query, Body> {
   readonly query: Query;
   /** Of no use where the route has no body. */
   readonly body: Body;
+  /** Lets the answer take as long as it needs. */
+  readonly holdOpen: () => void;
 }
 
 interface RouteDefinition<Q extends TObject, A extends TSchema, B extends TObject> extends RouteFacts {
@@ -60,6 +62,7 @@ export interface ApiRoute extends RouteFacts {
     readonly search: string;
     /** The body as JSON; the empty object when there is none. */
     readonly payload: unknown;
+    readonly holdOpen: () => void;
   }) => unknown;
 }
 
@@ -74,11 +77,11 @@ export function defineRoute<Q extends TObject, A extends TSchema, B extends TObj
   const checkBody = definition.body === undefined ? null : createPayloadCheck(definition.body);
   return {
     ...facts,
-    run: ({ principal, id, search, payload }) => {
+    run: ({ search, payload, ...call }) => {
       const query = readQuery(new URLSearchParams(search));
-      if (checkBody !== null) return handle({ principal, id, query, body: checkBody(payload) });
+      if (checkBody !== null) return handle({ ...call, query, body: checkBody(payload) });
       checkNoPayload(payload);
-      return handle({ principal, id, query, body: {} as Static<B> });
+      return handle({ ...call, query, body: {} as Static<B> });
     },
   };
 }

@@ -9,6 +9,7 @@ import { AppError } from "../../domain/errors.ts";
 import { authenticate, authorize, type Principal } from "../auth.ts";
 import type { Door, RequestContext } from "../door.ts";
 import { answerError, methodNotAllowed } from "../errors.ts";
+import { clockRoutes } from "./clock.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
 import { endpointRoutes } from "./endpoints.ts";
@@ -41,6 +42,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...subscriptionRoutes(deps),
     ...sourceRoutes(deps),
     ...pullRoutes(deps),
+    ...clockRoutes(deps),
     ...serverRoutes(deps),
   ];
   let document: unknown = null;
@@ -95,7 +97,9 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
       const payload = route.method === "POST" ? await readPayload(request, deps.bodies) : {};
       // Elysia gives null for a percent escape that is none; no object has an empty id.
       const idText = typeof id === "string" ? id : "";
-      return Response.json(await route.run({ principal, id: idText, search: context.search, payload }));
+      const holdOpen = () => context.holdOpen();
+      const call = { principal, id: idText, search: context.search, payload, holdOpen };
+      return Response.json(await route.run(call));
     };
     // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a
     // parameter has no params at all, whatever the type says.
