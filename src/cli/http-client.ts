@@ -34,7 +34,11 @@ export class RefusedError extends CommandError {
 export interface ApiClient {
   readonly server: string;
   /** Returns the answer's JSON. Throws RefusedError, or CommandError when the server cannot be reached. */
-  request(method: string, path: string, body?: unknown): Promise<unknown>;
+  request(method: string, path: string, body?: unknown, limits?: RequestLimits): Promise<unknown>;
+}
+
+interface RequestLimits {
+  readonly timeoutMs: number;
 }
 
 /** Long enough for the slowest verb, short enough that a hanging server does not look like a slow one. */
@@ -56,8 +60,8 @@ export function createApiClient(options: ServerOptions): ApiClient {
   const key = options.key ?? process.env.POSTERN_API_KEY ?? configuredKey(options.config);
   return {
     server,
-    async request(method, path, body) {
-      const answer = await call(`${server}${path}`, { method, key, body });
+    async request(method, path, body, { timeoutMs } = { timeoutMs: TIMEOUT_MS }) {
+      const answer = await call(`${server}${path}`, { method, key, body, timeoutMs });
       if (answer.status < 400) return answer.body;
       throw new RefusedError(`${method} ${server}${path}`, answer.status, readError(answer.body));
     },
@@ -104,13 +108,14 @@ interface Call {
   readonly method: string;
   readonly key: string | null;
   readonly body: unknown;
+  readonly timeoutMs: number;
 }
 
-async function call(url: string, { method, key, body }: Call): Promise<ApiAnswer> {
+async function call(url: string, { method, key, body, timeoutMs }: Call): Promise<ApiAnswer> {
   const headers = new Headers({ accept: "application/json" });
   if (key !== null) headers.set("authorization", `Bearer ${key}`);
   if (body !== undefined) headers.set("content-type", "application/json");
-  const init: RequestInit = { method, headers, redirect: "manual", signal: AbortSignal.timeout(TIMEOUT_MS) };
+  const init: RequestInit = { method, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMs) };
   try {
     const response = await fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) });
     return { status: response.status, body: parseJson(await response.text()) };

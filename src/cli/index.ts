@@ -2,12 +2,14 @@
 import { Command, CommanderError } from "commander";
 import { addBenchCommand } from "./bench.ts";
 import { addCheckCommand } from "./check.ts";
+import { addClockCommand } from "./clock.ts";
 import { addDeliveriesCommand } from "./deliveries.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEventsCommand } from "./events.ts";
 import { addInitCommand } from "./init.ts";
 import { addRejectionsCommand } from "./rejections.ts";
 import { addReloadCommand } from "./reload.ts";
+import { addSchedulesCommand } from "./schedules.ts";
 import { addServeCommand } from "./serve.ts";
 import { addSourcesCommand } from "./sources.ts";
 import { EXIT, printError, stackOf } from "./terminal.ts";
@@ -30,7 +32,9 @@ function createProgram(): Command {
   addRejectionsCommand(program);
   addSourcesCommand(program);
   addDeliveriesCommand(program);
+  addSchedulesCommand(program);
   addTriggerCommand(program);
+  addClockCommand(program);
   addVersionCommand(program);
   addBenchCommand(program);
   for (const command of program.commands) command.copyInheritedSettings(program);
