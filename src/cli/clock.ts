@@ -37,21 +37,21 @@ async function advance(by: string | undefined, options: AdvanceOptions): Promise
   const client = createApiClient(options);
   const started = await fetchClock(client);
   const to = new Date(readTarget(by, options, Date.parse(String(started.now)))).toISOString();
-  let steps = 0;
+  let attempts = 0;
   let from: unknown = null;
   for (;;) {
     const answer = asRow(
       await client.request("POST", `${PATH}/advance`, { to }, { timeoutMs: ADVANCE_TIMEOUT_MS }),
     );
     from ??= answer.from;
-    steps += Number(answer.steps);
+    attempts += Number(answer.attempts);
     const { now } = answer;
     if (answer.isComplete !== true && answer.steps === 0) {
       throw new CommandError(`the clock is held at ${String(now)}: something there does not end`);
     }
     if (answer.isComplete !== true) continue;
-    if (options.json) printJson({ from, now, steps });
-    else print(`The clock went from ${String(from)} to ${String(now)}; something was due ${times(steps)}.`);
+    if (options.json) printJson({ from, now, attempts });
+    else print(`The clock went from ${String(from)} to ${String(now)}; attempts: ${attempts}`);
     return EXIT.ok;
   }
 }
@@ -77,8 +77,4 @@ async function fetchClock(client: ApiClient): Promise<Row> {
 function asRow(answer: unknown): Row {
   if (isRow(answer)) return answer;
   throw new CommandError("what answered there is no Postern; check --server");
-}
-
-function times(count: number): string {
-  return count === 1 ? "once" : `${count} times`;
 }

@@ -16,7 +16,7 @@ export interface Settling {
 export interface AdvanceOptions {
   readonly clock: VirtualClock;
   /** Everything that has to be at rest before time goes on. */
-  readonly engine: Settling;
+  readonly engine: Settling & { readonly metrics: { readonly attemptCount: number } };
   /** Bounds of one call; the defaults when absent. */
   readonly stepsMax?: number;
   readonly realMsMax?: number;
@@ -25,8 +25,9 @@ export interface AdvanceOptions {
 export interface Advanced {
   readonly from: number;
   readonly now: number;
-  /** How many instants there were at which something was due. */
+  /** How many instants there were at which something was due, be it only the sweep of what is old. */
   readonly stepCount: number;
+  readonly attemptCount: number;
   /** False: a bound of the call was reached first. Asking again for the same instant goes on. */
   readonly isComplete: boolean;
 }
@@ -70,11 +71,16 @@ export class Advance {
   }
 
   async #walk(target: number): Promise<Advanced> {
-    const { clock, stepsMax = STEPS_MAX, realMsMax = REAL_MS_MAX } = this.#options;
+    const { clock, engine, stepsMax = STEPS_MAX, realMsMax = REAL_MS_MAX } = this.#options;
+    const { metrics } = engine;
+    const firstAttempt = metrics.attemptCount;
     const from = clock.now();
     const untilMs = clock.monotonicMs() + realMsMax;
     let stepCount = 0;
-    const resultOf = (isComplete: boolean) => ({ from, now: clock.now(), stepCount, isComplete });
+    const resultOf = (isComplete: boolean) => {
+      const attemptCount = metrics.attemptCount - firstAttempt;
+      return { from, now: clock.now(), stepCount, attemptCount, isComplete };
+    };
     if (!(await this.#settle(untilMs))) return resultOf(false);
     for (;;) {
       const next = clock.nextTimerAt();

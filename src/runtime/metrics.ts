@@ -30,6 +30,8 @@ export interface SourceCounters {
 export class Metrics {
   readonly endpoints = new Map<string, EndpointCounters>();
   readonly sources = new Map<string, SourceCounters>();
+  /** Of all endpoints together, since the start. */
+  attemptCount = 0;
   /**
    * Requests to sources that do not exist: a counter and no row, so that nobody can fill the disk with them.
    */
@@ -38,6 +40,7 @@ export class Metrics {
 
   countAttempt(endpoint: Endpoint, attempt: AttemptRecord, to: DeliveryState): void {
     const counters = this.#endpoint(endpoint);
+    this.attemptCount += 1;
     counters[attempt.outcome] += 1;
     if (to === "dead") counters.dead += 1;
     counters.durationSumMs += attempt.durationMs;

@@ -17,12 +17,15 @@ test("The clock is shown, advanced by a span, and advanced to an instant", async
   const { stdout } = await run();
   expect(stdout).toBe("clock  virtual\nnow    2026-03-28T00:00:00.000Z\n");
   const { stdout: told, exitCode } = await run("advance", "1d2h");
-  expect(told).toStartWith("The clock went from 2026-03-28T00:00:00.000Z to 2026-03-29T02:00:00.000Z;");
+  expect(told).toBe(
+    "The clock went from 2026-03-28T00:00:00.000Z to 2026-03-29T02:00:00.000Z; attempts: 0\n",
+  );
   expect(exitCode).toBe(0);
   const { stdout: json } = await run("advance", "--to", "2026-03-30", "--json");
   expect(JSON.parse(json)).toMatchObject({
     from: "2026-03-29T02:00:00.000Z",
     now: "2026-03-30T00:00:00.000Z",
+    attempts: 0,
   });
 });
 

@@ -278,7 +278,7 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
 function move(clock: FakeClock, target: number): Advanced {
   const from = clock.now();
   clock.advance(target - from);
-  return { from, now: clock.now(), stepCount: 0, isComplete: true };
+  return { from, now: clock.now(), stepCount: 0, attemptCount: 0, isComplete: true };
 }
 
 function createTestServer(

@@ -26,7 +26,8 @@ const ADVANCE = Type.Object(
 const ADVANCED = named("ClockAdvanced", {
   from: INSTANT,
   now: INSTANT,
-  steps: Type.Integer({ description: "Instants at which something was due." }),
+  steps: Type.Integer({ description: "Instants at which something was due, the server's own chores too." }),
+  attempts: Type.Integer({ description: "Attempts that were made to send something." }),
   isComplete: Type.Boolean({
     description: "False: a bound of one call was reached first; ask again with `to` to go on.",
   }),
@@ -72,8 +73,9 @@ export function clockRoutes(deps: ApiDeps): ApiRoute[] {
         }
         const target = readTarget(body, clock.now());
         holdOpen();
-        const { from, now, stepCount, isComplete } = await advance.to(target);
-        return { from: showInstant(from), now: showInstant(now), steps: stepCount, isComplete };
+        const { from, now, stepCount, attemptCount, isComplete } = await advance.to(target);
+        const span = { from: showInstant(from), now: showInstant(now) };
+        return { ...span, steps: stepCount, attempts: attemptCount, isComplete };
       },
     }),
   ];
