@@ -105,6 +105,6 @@ describe("An advance", () => {
     const advance = new Advance({ clock, engine });
     const walking = advance.to(100);
     advance.stop();
-    expect(walking).rejects.toMatchObject({ code: "shutting_down" });
+    await expect(walking).rejects.toMatchObject({ code: "shutting_down" });
   });
 });
