@@ -9,6 +9,7 @@ import { addEventsCommand } from "./events.ts";
 import { addInitCommand } from "./init.ts";
 import { addRejectionsCommand } from "./rejections.ts";
 import { addReloadCommand } from "./reload.ts";
+import { addScheduleCommand } from "./schedule.ts";
 import { addSchedulesCommand } from "./schedules.ts";
 import { addServeCommand } from "./serve.ts";
 import { addSourcesCommand } from "./sources.ts";
@@ -33,6 +34,7 @@ function createProgram(): Command {
   addSourcesCommand(program);
   addDeliveriesCommand(program);
   addSchedulesCommand(program);
+  addScheduleCommand(program);
   addTriggerCommand(program);
   addClockCommand(program);
   addVersionCommand(program);
