@@ -1,8 +1,17 @@
 /** From the config file's words to the engine's: what app.ts hands to the reconciler. Pure. */
-import type { Config, EndpointConfig, RetryConfig, SourceConfig, TargetConfig } from "./config/config.ts";
+import type {
+  Config,
+  EndpointConfig,
+  RetryConfig,
+  ScheduleConfig,
+  SourceConfig,
+  TargetConfig,
+} from "./config/config.ts";
+import { contentOf } from "./domain/content.ts";
 import type { Filter } from "./domain/filter.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
+import type { ScheduleDefinition } from "./domain/schedule-definition.ts";
 import type { Target } from "./domain/source.ts";
 import type { Declarations, DeclaredEndpoint, DeclaredSource } from "./runtime/reconcile.ts";
 
@@ -20,6 +29,7 @@ export function toDeclarations(config: Config): Declarations {
     endpoints: config.endpoints.map(toEndpoint),
     sources: config.sources.map(toSource),
     subscriptions: config.subscriptions,
+    schedules: config.schedules.map(toSchedule),
   };
 }
 
@@ -38,6 +48,10 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
     timeoutMs,
     breaker,
   };
+}
+
+function toSchedule({ concurrency, headers, body, ...schedule }: ScheduleConfig): ScheduleDefinition {
+  return { ...schedule, activeMax: concurrency, content: contentOf({ ...body, headers }) };
 }
 
 function toSource({ maxBodyBytes, to, ...source }: SourceConfig): DeclaredSource {

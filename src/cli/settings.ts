@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Config, ListenAddress } from "../config/config.ts";
 import { formatIssue } from "../config/issue.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
+import { checkSchedule } from "../domain/schedule-check.ts";
 import { checkSource } from "../domain/source-check.ts";
 import { CommandError } from "./terminal.ts";
 
@@ -15,7 +16,7 @@ export function addConfigOption(command: Command): Command {
 }
 
 export function readSettings(path: string): LoadedConfig {
-  return loadConfig({ path, env: process.env, judgeSource: checkSource });
+  return loadConfig({ path, env: process.env, judgeSource: checkSource, judgeSchedule: checkSchedule });
 }
 
 /** Returns the configuration or throws a CommandError whose message lists every error, one per line. */

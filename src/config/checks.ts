@@ -31,6 +31,7 @@ export function checkDeclared(declared: Drafts, context: Checking): void {
   checkProjects(declared, context);
   checkApiKeys(declared, context);
   checkNames(declared, context);
+  checkSchedules(declared, context);
   for (const [index, source] of (declared.source ?? []).entries()) {
     if (source) checkSource(source, { declared, path: ["source", index], context });
   }
@@ -101,7 +102,7 @@ function projectIds(declared: Drafts): string[] {
 
 function checkProjects(declared: Drafts, context: Checking): void {
   const known = projectIds(declared);
-  for (const kind of ["source", "endpoint", "subscription"] as const) {
+  for (const kind of ["source", "endpoint", "subscription", "schedule"] as const) {
     for (const [index, item] of (declared[kind] ?? []).entries()) {
       if (item?.project === undefined || known.includes(item.project)) continue;
       failUnknown(context, [kind, index, "project"], { given: item.project, known, what: "project" });
@@ -154,6 +155,7 @@ function checkNames(declared: Drafts, context: Checking): void {
     ["source", "name", (declared.source ?? []).map((source) => source?.name)],
     ["endpoint", "name", (declared.endpoint ?? []).map(qualifiedName)],
     ["subscription", "name", (declared.subscription ?? []).map(qualifiedName)],
+    ["schedule", "name", (declared.schedule ?? []).map(qualifiedName)],
   ];
   for (const [kind, key, names] of groups) {
     for (const [index, name] of names.entries()) {
@@ -167,9 +169,25 @@ function checkNames(declared: Drafts, context: Checking): void {
   }
 }
 
-function qualifiedName(item: EndpointDraft | SubscriptionDraft | undefined): string | undefined {
+interface Named {
+  readonly project?: string | undefined;
+  readonly name?: string | undefined;
+}
+
+function qualifiedName(item: Named | undefined): string | undefined {
   const { project, name } = item ?? {};
   return project === undefined || name === undefined ? undefined : `${project}/${name}`;
+}
+
+function checkSchedules(declared: Drafts, context: Checking): void {
+  for (const [index, schedule] of (declared.schedule ?? []).entries()) {
+    const { project, endpoint: given } = schedule ?? {};
+    if (project === undefined || given === undefined) continue;
+    const own = (declared.endpoint ?? []).filter((endpoint) => endpoint?.project === project);
+    const known = own.flatMap((endpoint) => endpoint?.name ?? []);
+    if (known.includes(given)) continue;
+    failUnknown(context, ["schedule", index, "endpoint"], { given, known, what: "endpoint" });
+  }
 }
 
 function checkEndpoint({ url }: EndpointDraft, path: KeyPath, context: Checking): void {

@@ -24,6 +24,7 @@ export interface Config {
   readonly sources: readonly SourceConfig[];
   readonly endpoints: readonly EndpointConfig[];
   readonly subscriptions: readonly SubscriptionConfig[];
+  readonly schedules: readonly ScheduleConfig[];
 }
 
 export interface ServerConfig {
@@ -234,4 +235,31 @@ export interface SubscriptionConfig {
   readonly tenant: string;
   /** Of the same project. */
   readonly endpoint: string;
+}
+
+export interface ScheduleConfig {
+  readonly project: string;
+  readonly name: string;
+  /** The words of its times, as written; whether they mean something is for `checkSchedule` to judge. */
+  readonly timing: {
+    readonly cron?: string;
+    readonly every?: string;
+    readonly at?: string;
+    readonly timezone: string;
+    readonly start?: string;
+    readonly end?: string;
+    readonly jitter?: string;
+  };
+  readonly missed:
+    | { readonly kind: "skip" }
+    | { readonly kind: "once" }
+    | { readonly kind: "all"; readonly max: number; readonly ageMaxMs: number };
+  readonly overlap: "skip" | "queue" | "allow";
+  /** Null: one for `skip` and `queue`, any number for `allow`. */
+  readonly concurrency: number | null;
+  /** The name of an endpoint of the same project. */
+  readonly endpoint: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** At most one of the two is set. */
+  readonly body: { readonly text?: string; readonly json?: unknown };
 }

@@ -1,5 +1,6 @@
 /** The one place where the file's words (snake_case, shorthands) become the program's (Config). Pure. */
 
+import { DAY } from "../domain/duration.ts";
 import type {
   ApiKeyConfig,
   ChallengeConfig,
@@ -9,6 +10,7 @@ import type {
   ProjectConfig,
   RateConfig,
   RetryConfig,
+  ScheduleConfig,
   Secret,
   ServerConfig,
   SourceConfig,
@@ -22,6 +24,7 @@ import { type DeclaredVerify, signsUrl } from "./verify-schema.ts";
 
 type DeclaredSource = Declared["source"][number];
 type DeclaredEndpoint = Declared["endpoint"][number];
+type DeclaredSchedule = Declared["schedule"][number];
 type DeclaredProject = Declared["project"][number];
 
 /** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
@@ -43,6 +46,7 @@ export function toConfig(declared: Declared, path: string): Config {
     dev,
     projects: hasDefault ? projects : [{ id: "default", apiKeys: [] }, ...projects],
     sources: declared.source.map((source) => toSource(source, declared.server)),
+    schedules: declared.schedule.map(toSchedule),
     endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, egress.timeout)),
     subscriptions: declared.subscription.map(toSubscription),
   });
@@ -264,6 +268,36 @@ function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): Endpoi
     rate: toRate(rate),
     timeoutMs: timeout ?? egressTimeoutMs,
     breaker: { failures: breaker.failures, recoveryMs: breaker.recovery },
+  };
+}
+
+/** What `all` means without numbers. */
+const ALL = { policy: "all", max: 100, max_age: 7 * DAY } as const;
+
+/** `schedule` must have been decoded without a finding. */
+export function toSchedule(schedule: DeclaredSchedule): ScheduleConfig {
+  const { project, name, cron, every, at, start, end, jitter, endpoint, headers } = schedule;
+  const { timezone = "UTC" } = schedule;
+  const given = Object.entries({ cron, every, at, start, end, jitter }).filter(
+    ([, word]) => word !== undefined,
+  );
+  const words: Partial<ScheduleConfig["timing"]> = Object.fromEntries(given);
+  const missed = schedule.missed === "all" ? ALL : schedule.missed;
+  const { body } = schedule;
+  return {
+    project,
+    name,
+    timing: { ...words, timezone },
+    missed:
+      typeof missed === "string"
+        ? { kind: missed }
+        : { kind: "all", max: missed.max, ageMaxMs: missed.max_age },
+    // To make up for every missed run and then skip all but the first would be an odd wish.
+    overlap: schedule.overlap ?? (typeof missed === "string" ? "skip" : "queue"),
+    concurrency: schedule.concurrency ?? null,
+    endpoint,
+    headers,
+    body: body === undefined ? {} : typeof body === "string" ? { text: body } : { json: body },
   };
 }
 

@@ -201,6 +201,8 @@ export function suggest(given: string, known: readonly string[]): string | null 
 function decodeUnion(schema: TUnion, node: ConfigNode, path: KeyPath, context: Decoding): unknown {
   if (node.kind !== "table" && node.kind !== "list" && node.isBroken) return undefined;
   const branches = leavesOf(schema).filter((branch) => accepts(branch, node));
+  const raw = branches.find((branch) => branch.isRaw === true);
+  if (raw) return decode(raw, node, path, context);
   if (node.kind === "table") return decodeTables(schema, branches.filter(isObject), { node, path }, context);
   const match =
     branches.length === 1

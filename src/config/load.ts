@@ -7,8 +7,8 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { checkDeclared } from "./checks.ts";
-import type { Config, SourceConfig } from "./config.ts";
-import { toConfig, toSource } from "./convert.ts";
+import type { Config, ScheduleConfig, SourceConfig } from "./config.ts";
+import { toConfig, toSchedule, toSource } from "./convert.ts";
 import { decode, type Sparse, unreadableReason } from "./decode.ts";
 import {
   type Environment,
@@ -37,10 +37,13 @@ export interface SourceFault {
   readonly message: string;
 }
 
+export type JudgeSchedule = (schedule: ScheduleConfig) => readonly SourceFault[];
+
 export type JudgeSource = (source: SourceConfig) => readonly SourceFault[];
 
 export interface ConfigInput {
   readonly judgeSource: JudgeSource;
+  readonly judgeSchedule: JudgeSchedule;
   readonly text: string;
   /** Absolute; relative paths in the text are resolved against its folder. */
   readonly path: string;
@@ -50,7 +53,7 @@ export interface ConfigInput {
 }
 
 /** Returns the configuration or every error in it. Pure but for `readFile`; never throws. */
-export function parseConfig({ text, path, env, readFile, judgeSource }: ConfigInput): LoadedConfig {
+export function parseConfig({ text, path, env, readFile, ...judges }: ConfigInput): LoadedConfig {
   const errors = new IssueList();
   const warnings = new IssueList();
   const root = parseDocument(text, errors);
@@ -59,7 +62,8 @@ export function parseConfig({ text, path, env, readFile, judgeSource }: ConfigIn
   const resolvePath = (file: string) => resolve(dirname(path), file);
   const declared = decode(ConfigSchema, root, [], { issues: errors, resolvePath, readFile });
   checkDeclared(declared as Sparse<Declared>, { root, errors, warnings });
-  judgeSources(declared as Declared, { root, errors, judgeSource });
+  judgeSources(declared as Declared, { root, errors, judgeSource: judges.judgeSource });
+  judgeSchedules(declared as Declared, { root, errors, judgeSchedule: judges.judgeSchedule });
   if (!errors.isEmpty) return { ok: false, errors: errors.sorted(), warnings: warnings.sorted() };
   // Without an error nothing is missing from what the schema promises.
   return { ok: true, config: toConfig(declared as Declared, path), warnings: warnings.sorted() };
@@ -81,6 +85,21 @@ function judgeSources(
   }
 }
 
+function judgeSchedules(
+  { schedule: schedules }: Declared,
+  context: { root: TableNode; errors: IssueList; judgeSchedule: JudgeSchedule },
+): void {
+  const { root, errors, judgeSchedule } = context;
+  if (!Array.isArray(schedules)) return;
+  for (const [index, schedule] of schedules.entries()) {
+    if (errors.touches(["schedule", index])) continue;
+    for (const { path, message } of judgeSchedule(toSchedule(schedule))) {
+      const here = ["schedule", index, ...path];
+      errors.add(here, locate(root, here), { message });
+    }
+  }
+}
+
 /** A single rule may stand without the list that the program always sees. */
 function pathInFile(root: TableNode, path: KeyPath): KeyPath {
   const [table, index, key, place, ...rest] = path;
@@ -88,10 +107,10 @@ function pathInFile(root: TableNode, path: KeyPath): KeyPath {
   return [table ?? "", index ?? 0, key ?? "", ...rest];
 }
 
-export type LoadInput = Pick<ConfigInput, "path" | "env" | "judgeSource">;
+export type LoadInput = Pick<ConfigInput, "path" | "env" | "judgeSource" | "judgeSchedule">;
 
 /** Reads and parses the file at `path`; a file that cannot be read is an error like any other. */
-export function loadConfig({ path, env, judgeSource }: LoadInput): LoadedConfig {
+export function loadConfig({ path, env, ...judges }: LoadInput): LoadedConfig {
   const absolute = resolve(path);
   let text: string;
   try {
@@ -101,7 +120,7 @@ export function loadConfig({ path, env, judgeSource }: LoadInput): LoadedConfig 
     issues.add([], WHOLE_FILE, { message: `cannot be read (${unreadableReason(error)})` });
     return { ok: false, errors: issues.sorted(), warnings: [] };
   }
-  return parseConfig({ text, path: absolute, env, readFile: readText, judgeSource });
+  return parseConfig({ text, path: absolute, env, readFile: readText, ...judges });
 }
 
 const WHOLE_FILE = { line: 0, column: 0 };

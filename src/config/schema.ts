@@ -22,6 +22,7 @@ import {
   hostOrCidr,
   httpUrl,
   listen,
+  moment,
   name,
   nonEmpty,
   proxyUrl,
@@ -215,6 +216,36 @@ const Subscription = Type.Object({
   endpoint: name(),
 });
 
+const Missed = Type.Union(
+  [
+    oneOf(["skip", "once", "all"]),
+    Type.Object({
+      policy: Type.Literal("all"),
+      max: Type.Integer({ minimum: 1, maximum: 1_000, default: 100 }),
+      max_age: duration({ default: "7d" }),
+    }),
+  ],
+  { default: "once", expected: '"skip", "once", "all", or { policy = "all", max = 100, max_age = "7d" }' },
+);
+
+const Schedule = Type.Object({
+  project: name({ default: "default" }),
+  name: name(),
+  cron: Type.Optional(nonEmpty('a cron expression such as "0 3 * * *"')),
+  every: Type.Optional(nonEmpty('a duration such as "15m"')),
+  at: Type.Optional(moment()),
+  timezone: Type.Optional(nonEmpty("an IANA time zone such as Europe/Berlin")),
+  start: Type.Optional(moment()),
+  end: Type.Optional(moment()),
+  jitter: Type.Optional(nonEmpty('a duration such as "5m"')),
+  missed: Missed,
+  overlap: Type.Optional(oneOf(["skip", "queue", "allow"])),
+  concurrency: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000 })),
+  endpoint: name(),
+  body: Type.Optional(Type.Union([anyText({}), anyTable("a text, or a table that is sent as JSON")])),
+  headers: Type.Record(Type.String(), headerValue(), { keys: extraHeaderName(), default: {} }),
+});
+
 function tables<T extends TSchema>(item: T, header: string) {
   return Type.Array(item, { default: [], expected: `one or more [[${header}]] tables` });
 }
@@ -229,6 +260,7 @@ export const ConfigSchema = Type.Object({
   source: tables(Source, "source"),
   endpoint: tables(Endpoint, "endpoint"),
   subscription: tables(Subscription, "subscription"),
+  schedule: tables(Schedule, "schedule"),
 });
 
 /**

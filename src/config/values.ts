@@ -326,6 +326,13 @@ export function instant(): TUnsafe<number> {
   return text({ expected, parse, takesDates: true });
 }
 
+/** A moment as written, with an offset or local to a zone that stands elsewhere; read by `checkSchedule`. */
+export function moment(): TUnsafe<string> {
+  const parse = (given: string) => (given === "" ? null : given.replace(/^(\d{4}-\d\d-\d\d) /, "$1T"));
+  const expected = "a date and time such as 2026-12-01T09:00:00";
+  return text({ expected, parse, takesDates: true });
+}
+
 const PLACEHOLDERS: readonly string[] = ["{timestamp}", "{id}", "{url}", "{body}"];
 
 export function signatureTemplate(options: Options): TUnsafe<string> {

@@ -112,6 +112,10 @@ export interface NewDelivery {
   readonly dueAt: number;
   /** JSON of the dialect that made it; opaque to the engine. */
   readonly spec: string | null;
+  /** When it was planned for, if that is not when it is due. */
+  readonly scheduledAt?: number;
+  /** The number of the schedule whose run it is. */
+  readonly scheduleSeq?: number;
   /** Its own payload; null when it shares the event's. */
   readonly payload: NewPayload | null;
 }
@@ -192,6 +196,15 @@ export function retryNow(delivery: DeliveryPosition, now: number): Transition | 
   const { state } = delivery;
   if (state !== "queued" && state !== "retrying" && state !== "held") return null;
   return { ...change(delivery, now), to: state, dueAt: now };
+}
+
+/**
+ * Puts a waiting delivery off, or brings it forward. Null for all others, and for what waits for its source
+ * to resume, which has no time of its own.
+ */
+export function reschedule(delivery: DeliveryPosition, dueAt: number, now: number): Transition | null {
+  const change = delivery.dueAt === DUE_ON_RESUME ? null : retryNow(delivery, now);
+  return change && { ...change, dueAt };
 }
 
 /** Pull mode: hands out what was stored. Null for what was handed out before. */

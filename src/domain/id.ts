@@ -18,6 +18,7 @@ export const ID_PREFIX = {
   source: "src_",
   subscription: "sub_",
   rejection: "rej_",
+  schedule: "sch_",
   key: "key_",
   request: "req_",
 } as const;

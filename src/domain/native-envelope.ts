@@ -53,6 +53,11 @@ const NOT_OVERRIDABLE: ReadonlySet<string> = new Set([
   "webhook-signature",
 ]);
 
+/** Whether a header of a payload travels on. The name is lower-case. */
+export function isForwarded(name: string): boolean {
+  return !NOT_FORWARDED.has(name) && !NOT_OVERRIDABLE.has(name);
+}
+
 export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow }) => {
   const headers = new Headers();
   const dropped = connectionNamed(payload.headers.connection);

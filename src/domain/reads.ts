@@ -38,6 +38,7 @@ export interface DeliveryFilter extends PageInput, TimeRange {
   readonly lane?: number;
   readonly sourceSeq?: number;
   readonly eventId?: Id;
+  readonly scheduleSeq?: number;
 }
 
 export interface RejectionFilter extends PageInput, TimeRange {
@@ -77,6 +78,8 @@ export interface DeliveryRow {
   readonly project: string;
   readonly eventId: Id | null;
   readonly sourceSeq: number | null;
+  /** The name of the schedule whose run it is. */
+  readonly schedule: string | null;
   readonly lane: number;
   readonly profile: string;
   readonly state: DeliveryState;

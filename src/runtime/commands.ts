@@ -9,8 +9,10 @@ import {
   type DeliveryPosition,
   discard,
   handOut,
+  isFinal,
   pullLane,
   replay,
+  reschedule,
   retryNow,
   type Transition,
 } from "../domain/delivery.ts";
@@ -47,6 +49,8 @@ export interface CommandsOptions {
   /** Hands a report to an attempt that is out now; null: there is none, the stored state decides. */
   readonly reportEarly: (id: Id, report: AckReport) => Promise<boolean | null>;
   readonly onDue: (lane: number, dueAt: number) => void;
+  /** A delivery has ended. */
+  readonly onFinished: () => void;
   /** What was held for a source may go now. */
   readonly onSourceResumed: () => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
@@ -87,6 +91,12 @@ export class Commands {
   /** Makes a waiting delivery due now. */
   retryNow(project: string, id: Id): Promise<Transition> {
     return this.#change(project, id, { verb: "retried now", decide: retryNow, needsPayload: true });
+  }
+
+  /** Puts a waiting delivery off until an instant, or brings it forward. */
+  reschedule(project: string, id: Id, dueAt: number): Promise<Transition> {
+    const decide: Decide = (position, now) => reschedule(position, dueAt, now);
+    return this.#change(project, id, { verb: "rescheduled", decide, needsPayload: true });
   }
 
   /** Sends a finished delivery again under its id. AppError: also gone, when its body was purged. */
@@ -208,6 +218,7 @@ export class Commands {
       }
       if (!(await store.transition(transition))) continue;
       if (transition.dueAt !== null) onDue(transition.lane, transition.dueAt);
+      if (isFinal(transition.to)) this.#options.onFinished();
       this.#options.log.info("delivery.changed", { delivery: showId("delivery", id), to: transition.to });
       return transition;
     }

@@ -26,6 +26,7 @@ import type { ClaimStore } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { createOutgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
 import type {
   AcceptStore,
@@ -35,6 +36,8 @@ import type {
   LocateStore,
   ParkStore,
   PullStore,
+  ScheduleObjectStore,
+  ScheduleStore,
   TransitionStore,
 } from "./ports.ts";
 import type { Probe } from "./probe.ts";
@@ -43,9 +46,12 @@ import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile
 import { Refusals } from "./refusals.ts";
 import { type ReleaseStore, Releases } from "./releases.ts";
 import { type PurgeStore, Retention, type RetentionOptions } from "./retention.ts";
+import { Scheduler } from "./scheduler.ts";
+import { Schedules } from "./schedules.ts";
 import type { Sender } from "./sender.ts";
 import { Settler } from "./settler.ts";
 import { Slots } from "./slots.ts";
+import { Timers } from "./timers.ts";
 
 export interface EngineStore
   extends AcceptStore,
@@ -58,6 +64,8 @@ export interface EngineStore
     PullStore,
     ReconcileStore,
     ReleaseStore,
+    ScheduleObjectStore,
+    ScheduleStore,
     TransitionStore {
   readonly lease: number;
   readonly newestId: Id | null;
@@ -101,6 +109,9 @@ export class Engine {
   readonly ingest: Ingest;
   readonly admit: Admit;
   readonly commands: Commands;
+  readonly scheduler: Scheduler;
+  readonly schedules: Schedules;
+  readonly timers: Timers;
   readonly retention: Retention;
   readonly nextId: () => Id;
   readonly #heartbeat: Heartbeat;
@@ -149,11 +160,15 @@ export class Engine {
       deadlines: this.deadlines,
       reportEarly: (id, report) => this.dispatcher.report(id, report),
     });
+    const prepare = createOutgoing(wiring);
+    this.scheduler = new Scheduler({ ...wiring, prepare });
+    this.schedules = new Schedules({ ...wiring, prepare });
+    this.timers = new Timers({ ...wiring, prepare });
     const { keepMs, diskBytesMax } = options;
     this.retention = new Retention({ ...wiring, keepMs, diskBytesMax });
     this.#heartbeat = new Heartbeat(wiring);
     const { lanes, dispatcher, deadlines, releases, retention } = this;
-    this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention];
+    this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention, this.scheduler];
   }
 
   /** True when nothing is due, under way or waiting to be written: what a virtual clock waits for. */
@@ -179,6 +194,8 @@ export class Engine {
       isStoreHealthy: () => store.health.isHealthy,
       hasRoom: () => !this.retention.isFull(),
       onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
+      onFinished: () => this.scheduler.noteFinished(),
+      onScheduleChanged: () => this.scheduler.noteChanged(),
       onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
       reserve: lanes.reserve.bind(lanes),
       release: lanes.release.bind(lanes),
@@ -196,6 +213,7 @@ export class Engine {
     this.retention.start();
     this.releases.sweep();
     this.#heartbeat.start();
+    await this.scheduler.start();
   }
 
   /**
@@ -205,6 +223,7 @@ export class Engine {
     const { store, clock } = this.#options;
     const result = await reconcile(declarations, { store, nextId: this.nextId, now: clock.now() });
     await this.#load();
+    this.scheduler.noteChanged();
     if (result.retired.length > 0) this.releases.sweep();
     return result;
   }
@@ -212,6 +231,7 @@ export class Engine {
   /** Stops claiming, waits up to `limitMs` for attempts in flight, then gives the rest back to the queue. */
   async stop(limitMs: number): Promise<void> {
     const others = Promise.all([
+      this.scheduler.stop(),
       this.lanes.stop(),
       this.parking.stop(),
       this.releases.stop(),

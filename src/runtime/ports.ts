@@ -3,6 +3,15 @@ import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../d
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
+import type { Page, PageInput } from "../domain/reads.ts";
+import type {
+  DueSchedule,
+  NextRun,
+  QueuedRelease,
+  Schedule,
+  ScheduleDefinition,
+  ScheduleStep,
+} from "../domain/schedule-definition.ts";
 import type { DeliveryFacts, Payload } from "../domain/strategy.ts";
 
 /** A leased delivery with everything that sending it needs. */
@@ -33,6 +42,37 @@ export interface TransitionStore {
 
 export interface LocateStore {
   deliveryPosition(id: Id): Promise<Located | null>;
+}
+
+export interface ScheduleStore {
+  fireSchedule(step: ScheduleStep): Promise<readonly number[] | null>;
+  releaseRuns(release: QueuedRelease): Promise<readonly number[] | null>;
+  dueSchedules(now: number, limit: number): Promise<readonly DueSchedule[]>;
+  nextScheduleDueAt(): Promise<number | null>;
+  scheduleOfSeq(seq: number): Promise<DueSchedule | null>;
+  schedulesWithWaiting(): Promise<readonly number[]>;
+  waitingRuns(seq: number, limit: number): Promise<readonly number[]>;
+}
+
+interface ScheduleWrite {
+  readonly id: Id;
+  readonly door: string;
+  readonly definition: ScheduleDefinition;
+  readonly timing: (NextRun & { readonly anchorAt: number }) | null;
+  readonly now: number;
+}
+
+export interface ScheduleObjectStore {
+  putSchedule(write: ScheduleWrite): Promise<Schedule>;
+  runSchedule(release: QueuedRelease): Promise<readonly number[] | null>;
+  setSchedulePaused(
+    pause: NextRun & { readonly id: Id; readonly at: number | null; readonly now: number },
+  ): Promise<Schedule | null>;
+  retireSchedule(id: Id, now: number): Promise<Schedule | null>;
+  scheduleById(id: Id): Promise<Schedule | null>;
+  scheduleNamed(project: string, name: string): Promise<Schedule | null>;
+  schedulesOfDoor(door: string): Promise<readonly Schedule[]>;
+  listSchedules(filter: PageInput & { readonly project: string }): Promise<Page<Schedule>>;
 }
 
 export interface DeadlineStore {

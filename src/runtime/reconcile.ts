@@ -8,9 +8,12 @@ import type { ApiKey, Project } from "../domain/access.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
+import type { ScheduleDefinition } from "../domain/schedule-definition.ts";
 import type { Source } from "../domain/source.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Definitions } from "./directory.ts";
+import { planSchedules, type ReconcileScheduleStore } from "./reconcile-schedules.ts";
+import { isSame } from "./same-definition.ts";
 
 /** What the file says of an object: no number, no identity, no run-time state. */
 export type DeclaredEndpoint = Omit<
@@ -28,9 +31,10 @@ export interface Declarations {
   readonly endpoints: readonly DeclaredEndpoint[];
   readonly sources: readonly DeclaredSource[];
   readonly subscriptions: readonly DeclaredSubscription[];
+  readonly schedules: readonly ScheduleDefinition[];
 }
 
-export interface ReconcileStore {
+export interface ReconcileStore extends ReconcileScheduleStore {
   loadDefinitions(): Promise<Definitions>;
   putProject(definition: { name: string; door: "config" }, now: number): Promise<Project>;
   putApiKey(definition: DeclaredKey & { id: Id; door: "config" }, now: number): Promise<ApiKey>;
@@ -99,6 +103,7 @@ export async function reconcile(declared: Declarations, context: Context): Promi
     put: (item, id) => context.store.putSubscription({ ...item, id, door: "config" }, context.now),
     retire: (id) => context.store.retireSubscription(id, context.now),
   });
+  await planSchedules(declared.schedules, { plan, context });
   await Promise.all(plan.writes.map((write) => write()));
   const { created, updated, retired } = plan;
   return { created, updated, retired };
@@ -209,17 +214,4 @@ function planNamed<D extends { readonly project: string; readonly name: string }
     plan.retired.push(`${kind} ${item.name}`);
     plan.writes.push(() => retire(item.id));
   }
-}
-
-/** Compares only what the file declares, with keys in a fixed order on both sides. */
-function isSame(declared: object, existing: object): boolean {
-  const known = existing as Readonly<Record<string, unknown>>;
-  return Object.entries(declared).every(([key, value]) => stableText(value) === stableText(known[key]));
-}
-
-function stableText(value: unknown): string {
-  return JSON.stringify(value, (_key, inner: unknown) => {
-    if (typeof inner !== "object" || inner === null || Array.isArray(inner)) return inner;
-    return Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1)));
-  });
 }

@@ -7,6 +7,7 @@ import type { AttemptRecord, Outcome } from "../domain/attempt.ts";
 import {
   DEADLINE_LANE,
   type Decision,
+  isFinal,
   type NewDelivery,
   settle,
   type Transition,
@@ -39,6 +40,8 @@ export interface SettlerOptions {
   readonly probe: Probe;
   /** Something became due in a lane (or, for lane 0, a deadline was set). */
   readonly onDue: (lane: number, dueAt: number) => void;
+  /** A delivery has ended. */
+  readonly onFinished: () => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
   readonly parking: Parking;
 }
@@ -79,6 +82,7 @@ export class Settler {
       return this.#settleUnstorable(judged, error);
     }
     this.#parkIfClosed(transition, isDisabled);
+    if (isFinal(transition.to)) this.#options.onFinished();
     if (transition.dueAt !== null) {
       this.#options.onDue(transition.to === "awaiting" ? DEADLINE_LANE : transition.lane, transition.dueAt);
     }

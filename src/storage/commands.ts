@@ -6,6 +6,7 @@ import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { NewRejection } from "../domain/rejection.ts";
+import type { QueuedRelease, ScheduleStep } from "../domain/schedule-definition.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
   ApiKeyDefinition,
@@ -24,6 +25,8 @@ import { createProcessWrites } from "./processes.ts";
 import { createPurge, type PurgeInput } from "./purge.ts";
 import { createRejectionWrites } from "./rejections.ts";
 import { createReleases, type ReleaseInput } from "./releases.ts";
+import { createRunWrites } from "./schedule-runs.ts";
+import { createScheduleWrites, type SchedulePause, type ScheduleWrite } from "./schedules.ts";
 import type { Sealing } from "./sealing.ts";
 import { createSourceWrites } from "./sources.ts";
 import { createSubscriptionWrites } from "./subscriptions.ts";
@@ -44,6 +47,12 @@ export type Command =
   | { readonly verb: "putSubscription"; readonly definition: SubscriptionDefinition; readonly now: number }
   | { readonly verb: "putProject"; readonly definition: ProjectDefinition; readonly now: number }
   | { readonly verb: "putApiKey"; readonly definition: ApiKeyDefinition; readonly now: number }
+  | { readonly verb: "putSchedule"; readonly write: ScheduleWrite }
+  | { readonly verb: "fireSchedule"; readonly step: ScheduleStep }
+  | { readonly verb: "releaseRuns"; readonly release: QueuedRelease }
+  | { readonly verb: "runSchedule"; readonly release: QueuedRelease }
+  | { readonly verb: "setSchedulePaused"; readonly pause: SchedulePause }
+  | { readonly verb: "retireSchedule"; readonly id: Id; readonly now: number }
   | { readonly verb: "setEndpointPaused"; readonly id: Id; readonly pausedAt: number | null }
   | { readonly verb: "setEndpointDisabled"; readonly id: Id; readonly disabled: Disabled | null }
   | { readonly verb: "setSourcePaused"; readonly id: Id; readonly pausedAt: number | null }
@@ -89,6 +98,8 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   const sources = createSourceWrites(db, sealing);
   const subscriptions = createSubscriptionWrites(db);
   const keys = createKeyWrites(db);
+  const schedules = createScheduleWrites(db);
+  const runs = createRunWrites(db, insertDelivery);
   const table: CommandTable = {
     accept: ({ event }) =>
       event.admission === undefined
@@ -108,6 +119,12 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     putSubscription: ({ definition, now }) => subscriptions.putSubscription(definition, now),
     putProject: ({ definition, now }) => keys.putProject(definition, now),
     putApiKey: ({ definition, now }) => keys.putApiKey(definition, now),
+    putSchedule: ({ write }) => schedules.putSchedule(write),
+    fireSchedule: ({ step }) => runs.fireSchedule(step),
+    releaseRuns: ({ release }) => runs.releaseRuns(release),
+    runSchedule: ({ release }) => runs.runSchedule(release),
+    setSchedulePaused: ({ pause }) => schedules.setSchedulePaused(pause),
+    retireSchedule: ({ id, now }) => schedules.retireSchedule(id, now),
     setEndpointPaused: ({ id, pausedAt }) => endpoints.setEndpointPaused(id, pausedAt),
     setEndpointDisabled: ({ id, disabled }) => endpoints.setEndpointDisabled(id, disabled),
     setSourcePaused: ({ id, pausedAt }) => sources.setSourcePaused(id, pausedAt),

@@ -9,8 +9,9 @@ import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../d
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
-import type { ListReads } from "../domain/reads.ts";
+import type { ListReads, Page, PageInput } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
+import type { DueSchedule, QueuedRelease, Schedule, ScheduleStep } from "../domain/schedule-definition.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -18,6 +19,7 @@ import type { ClaimInput, ClaimResult } from "./claims.ts";
 import type { PullInput, PullItem } from "./pull.ts";
 import type { PurgeInput, PurgeResult } from "./purge.ts";
 import type { ReleaseInput, ReleaseResult } from "./releases.ts";
+import type { SchedulePause, ScheduleWrite } from "./schedules.ts";
 import type { WriterHealth } from "./writer.ts";
 
 /** The part of a Clock that the store needs; runtime/clock.ts fits. */
@@ -108,7 +110,40 @@ interface StoreCounts {
   readonly usedBytes: number;
 }
 
-export interface Store extends ListReads {
+/** Schedules are read where they are, never all at once: there may be very many. */
+export interface ScheduleVerbs {
+  /** Inserts, or updates the schedule of the same id. Rejects with `conflict` when the name is taken. */
+  putSchedule(write: ScheduleWrite): Promise<Schedule>;
+  /**
+   * Stores the runs of one look at a schedule and moves it on, in one transaction. Returns the numbers of the
+   * deliveries; null when the schedule has changed since it was looked at, and nothing was written.
+   */
+  fireSchedule(step: ScheduleStep): Promise<readonly number[] | null>;
+  /** Stores runs that waited. Rejects with `conflict` when one of them waits no longer. */
+  releaseRuns(release: QueuedRelease): Promise<readonly number[] | null>;
+  /** Stores a run that nobody planned; null when the schedule is no longer there. */
+  runSchedule(release: QueuedRelease): Promise<readonly number[] | null>;
+  /** Pausing gives up what waits. Null when there is no such schedule. */
+  setSchedulePaused(pause: SchedulePause): Promise<Schedule | null>;
+  retireSchedule(id: Id, now: number): Promise<Schedule | null>;
+  /** The longest due first. */
+  dueSchedules(now: number, limit: number): Promise<readonly DueSchedule[]>;
+  nextScheduleDueAt(): Promise<number | null>;
+  scheduleOfSeq(seq: number): Promise<DueSchedule | null>;
+  /** Retired ones are found by id, too. */
+  scheduleById(id: Id): Promise<Schedule | null>;
+  scheduleNamed(project: string, name: string): Promise<Schedule | null>;
+  /** The retired ones included. */
+  schedulesOfDoor(door: string): Promise<readonly Schedule[]>;
+  /** Newest first. */
+  listSchedules(filter: PageInput & { readonly project: string }): Promise<Page<Schedule>>;
+  /** The schedules of which runs wait for a place, by number. */
+  schedulesWithWaiting(): Promise<readonly number[]>;
+  /** Occurrences of a schedule that wait, oldest first. */
+  waitingRuns(seq: number, limit: number): Promise<readonly number[]>;
+}
+
+export interface Store extends ListReads, ScheduleVerbs {
   /** The number of this process: the lease that its deliveries carry. */
   readonly lease: number;
   /** The newest id in the file: the floor for an id factory. */

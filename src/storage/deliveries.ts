@@ -19,9 +19,9 @@ export type DeliveryInserter = (delivery: NewDelivery, origin: DeliveryOrigin) =
 export function createDeliveryInserter(db: Database, nextSeq: () => number, lease: number): DeliveryInserter {
   const insertPayload = db.query("INSERT INTO payload (seq, headers, body) VALUES (?, ?, ?)");
   const insert = db.query(
-    `INSERT INTO delivery (seq, id, project, event_seq, payload_seq, endpoint_seq, profile, spec, state,
-       created_at, scheduled_at, due_at)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO delivery (seq, id, project, event_seq, payload_seq, schedule_seq, endpoint_seq, profile,
+       spec, state, created_at, scheduled_at, due_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const enqueue = db.query("INSERT INTO queue (lane, due_at, delivery_seq, lease) VALUES (?, ?, ?, ?)");
   return (delivery, origin) => {
@@ -37,12 +37,13 @@ export function createDeliveryInserter(db: Database, nextSeq: () => number, leas
       delivery.project,
       origin.eventSeq,
       payload === null ? origin.payloadSeq : seq,
+      delivery.scheduleSeq ?? null,
       lane,
       delivery.profile,
       delivery.spec,
       state,
       origin.createdAt,
-      dueAt === DUE_ON_RESUME ? origin.createdAt : dueAt,
+      delivery.scheduledAt ?? (dueAt === DUE_ON_RESUME ? origin.createdAt : dueAt),
       isQueued ? dueAt : null,
     );
     if (isQueued) enqueue.run(lane, dueAt, seq, state === "sending" ? lease : null);

@@ -31,9 +31,11 @@ const NOTABLE_SQL = `(${NOTABLE.map((state) => `state = '${state}'`).join(" OR "
 const ATTEMPTS_MAX = 200;
 const FAN_OUT_MAX = 200;
 
-const COLUMNS = `d.seq, d.id, d.project, e.id AS event_id, e.source_seq, d.endpoint_seq, d.profile, d.state,
-  d.attempt_count, d.created_at, d.scheduled_at, d.due_at, d.finished_at, d.last_status, d.last_error`;
-const FROM = "FROM delivery d LEFT JOIN event e ON e.seq = d.event_seq";
+const COLUMNS = `d.seq, d.id, d.project, e.id AS event_id, e.source_seq, s.name AS schedule,
+  d.endpoint_seq, d.profile, d.state, d.attempt_count, d.created_at, d.scheduled_at, d.due_at, d.finished_at,
+  d.last_status, d.last_error`;
+const FROM = `FROM delivery d LEFT JOIN event e ON e.seq = d.event_seq
+  LEFT JOIN schedule s ON s.seq = d.schedule_seq`;
 
 interface DeliveryRecord {
   seq: number;
@@ -41,6 +43,7 @@ interface DeliveryRecord {
   project: string;
   event_id: Uint8Array | null;
   source_seq: number | null;
+  schedule: string | null;
   endpoint_seq: number;
   profile: string;
   state: DeliveryState;
@@ -58,8 +61,9 @@ interface DeliveryRecord {
  * one state that few are in. `isOnlyProject`: nothing has to be stepped over to find the project's own.
  */
 export function isBoundedDeliveryList(filter: DeliveryFilter, isOnlyProject: boolean): boolean {
-  const { state, lane, sourceSeq, eventId, since, until } = filter;
+  const { state, lane, sourceSeq, eventId, scheduleSeq, since, until } = filter;
   if (eventId !== undefined) return true;
+  if (scheduleSeq !== undefined) return state === undefined && since === undefined && until === undefined;
   if (sourceSeq !== undefined || since !== undefined || until !== undefined) return false;
   if (lane !== undefined) return state === undefined;
   return isOnlyProject && (state === undefined || NOTABLE.includes(state));
@@ -75,6 +79,7 @@ export function deliveryListSql(
   const where = new Where()
     .and("d.seq < ?", before)
     .and("d.endpoint_seq = ?", filter.lane)
+    .and("d.schedule_seq = ?", filter.scheduleSeq)
     .and(
       "d.event_seq = (SELECT seq FROM event WHERE id = ?)",
       eventId === undefined ? undefined : idBytes(eventId),
@@ -181,6 +186,7 @@ function readDelivery(row: DeliveryRecord): DeliveryRow {
     project: row.project,
     eventId: row.event_id === null ? null : idText(row.event_id),
     sourceSeq: row.source_seq,
+    schedule: row.schedule,
     lane: row.endpoint_seq,
     profile: row.profile,
     state: row.state,

@@ -58,6 +58,7 @@ const NEWEST_ID_SQL = `SELECT max(id) AS id FROM (
     SELECT max(id) AS id FROM event UNION ALL SELECT max(id) FROM delivery
     UNION ALL SELECT max(id) FROM rejection UNION ALL SELECT max(id) FROM endpoint
     UNION ALL SELECT max(id) FROM source UNION ALL SELECT max(id) FROM api_key
+    UNION ALL SELECT max(id) FROM schedule
   )`;
 
 const LAST_SEQ_SQL = `SELECT max(seq) AS seq FROM (

@@ -9,7 +9,7 @@ import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { AppError } from "../domain/errors.ts";
 import { type Command, createApply } from "./commands.ts";
-import type { Definitions, Store, StoreOptions } from "./contract.ts";
+import type { Definitions, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
 import { loadApiKeys, loadProjects } from "./keys.ts";
@@ -19,6 +19,7 @@ import { createPositionReads, readLastSeq, readNewestId } from "./positions.ts";
 import { markStopped, registerProcess } from "./processes.ts";
 import { readPull } from "./pull.ts";
 import { createReader, type Reader } from "./reader.ts";
+import { createScheduleReads } from "./schedule-reads.ts";
 import { createSealing, isSameCheck, type Sealing } from "./sealing.ts";
 import { loadSources } from "./sources.ts";
 import { loadSubscriptions } from "./subscriptions.ts";
@@ -108,6 +109,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     usedBytes,
     ...writingVerbs(writer),
     ...reader.lists,
+    ...scheduleReads(readDb, read),
     loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
     deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
@@ -155,6 +157,12 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
     putSubscription: (definition, now) => submit({ verb: "putSubscription", definition, now }),
     putProject: (definition, now) => submit({ verb: "putProject", definition, now }),
     putApiKey: (definition, now) => submit({ verb: "putApiKey", definition, now }),
+    putSchedule: (write) => submit({ verb: "putSchedule", write }),
+    fireSchedule: (step) => submit({ verb: "fireSchedule", step }),
+    releaseRuns: (release) => submit({ verb: "releaseRuns", release }),
+    runSchedule: (release) => submit({ verb: "runSchedule", release }),
+    setSchedulePaused: (pause) => submit({ verb: "setSchedulePaused", pause }),
+    retireSchedule: (id, now) => submit({ verb: "retireSchedule", id, now }),
     setEndpointPaused: (id, pausedAt) => submit({ verb: "setEndpointPaused", id, pausedAt }),
     setEndpointDisabled: (id, disabled) => submit({ verb: "setEndpointDisabled", id, disabled }),
     setSourcePaused: (id, pausedAt) => submit({ verb: "setSourcePaused", id, pausedAt }),
@@ -163,6 +171,23 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
     retireSubscription: (id, now) => submit({ verb: "retireSubscription", id, now }),
     retireProject: (name, now) => submit({ verb: "retireProject", name, now }),
     retireApiKey: (id, now) => submit({ verb: "retireApiKey", id, now }),
+  };
+}
+
+type ScheduleReads = Omit<ScheduleVerbs, Command["verb"]>;
+
+function scheduleReads(db: Database, read: <R>(query: () => R) => Promise<R>): ScheduleReads {
+  const reads = createScheduleReads(db);
+  return {
+    dueSchedules: (now, limit) => read(() => reads.dueSchedules(now, limit)),
+    nextScheduleDueAt: () => read(reads.nextScheduleDueAt),
+    scheduleOfSeq: (seq) => read(() => reads.scheduleOfSeq(seq)),
+    scheduleById: (id) => read(() => reads.scheduleById(id)),
+    scheduleNamed: (project, name) => read(() => reads.scheduleNamed(project, name)),
+    schedulesOfDoor: (door) => read(() => reads.schedulesOfDoor(door)),
+    listSchedules: (filter) => read(() => reads.listSchedules(filter)),
+    schedulesWithWaiting: () => read(reads.schedulesWithWaiting),
+    waitingRuns: (seq, limit) => read(() => reads.waitingRuns(seq, limit)),
   };
 }
 

@@ -3,6 +3,7 @@ import { Kind, type TSchema } from "@sinclair/typebox";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { ConfigSchema } from "../../src/config/schema.ts";
+import { checkSchedule } from "../../src/domain/schedule-check.ts";
 import { checkSource } from "../../src/domain/source-check.ts";
 
 const PATH = new URL("../../config.toml", import.meta.url).pathname;
@@ -10,7 +11,14 @@ const MANUAL = await Bun.file(PATH).text();
 const LINES = MANUAL.split("\n");
 
 function configOf(text: string, env: Record<string, string> = {}) {
-  const loaded = parseConfig({ text, path: PATH, env, readFile: () => "", judgeSource: checkSource });
+  const loaded = parseConfig({
+    text,
+    path: PATH,
+    env,
+    readFile: () => "",
+    judgeSource: checkSource,
+    judgeSchedule: checkSchedule,
+  });
   if (!loaded.ok) throw new Error(loaded.errors.map((issue) => formatIssue(issue, "config.toml")).join("\n"));
   return loaded.config;
 }
@@ -46,7 +54,7 @@ function keysOf(schema: TSchema): string[] {
 }
 
 test("The shipped file loads with an empty environment, and warns of nothing but its development key", () => {
-  const loaded = loadConfig({ path: PATH, env: {}, judgeSource: checkSource });
+  const loaded = loadConfig({ path: PATH, env: {}, judgeSource: checkSource, judgeSchedule: checkSchedule });
   expect(loaded.ok).toBe(true);
   expect(loaded.warnings.map(({ key }) => key)).toEqual(["project[0].api_keys[0]"]);
 });

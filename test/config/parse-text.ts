@@ -1,6 +1,7 @@
 import type { Config } from "../../src/config/config.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { type LoadedConfig, parseConfig } from "../../src/config/load.ts";
+import { checkSchedule } from "../../src/domain/schedule-check.ts";
 import { checkSource } from "../../src/domain/source-check.ts";
 
 export interface Surroundings {
@@ -18,7 +19,14 @@ export function parseText(text: string, { env = {}, files = {} }: Surroundings =
     if (content === undefined) throw Object.assign(new Error("no such file"), { code: "ENOENT" });
     return content;
   };
-  return parseConfig({ text, path: "/etc/postern/config.toml", env, readFile, judgeSource: checkSource });
+  return parseConfig({
+    text,
+    path: "/etc/postern/config.toml",
+    env,
+    readFile,
+    judgeSource: checkSource,
+    judgeSchedule: checkSchedule,
+  });
 }
 
 /** Returns the printed errors of a configuration that must not load. */

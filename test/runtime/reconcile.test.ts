@@ -17,6 +17,7 @@ function declarations(change: Partial<Declarations> = {}): Declarations {
     projects: ["default"],
     apiKeys: [],
     endpoints: [declareEndpoint({ name: "app" })],
+    schedules: [],
     sources: [declareSource({ name: "in", to: ["app"] })],
     subscriptions: [],
     ...change,

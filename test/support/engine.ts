@@ -8,6 +8,7 @@ import type { Endpoint } from "../../src/domain/endpoint.ts";
 import type { Id } from "../../src/domain/id.ts";
 import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
 import type { DeliveryDetail, DeliveryRow } from "../../src/domain/reads.ts";
+import type { ScheduleDefinition } from "../../src/domain/schedule-definition.ts";
 import type { Source } from "../../src/domain/source.ts";
 import { createProfiles, type Profile } from "../../src/domain/strategy.ts";
 import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
@@ -39,6 +40,8 @@ export interface EngineSetup {
   readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
   /** One named "in" that sends to all endpoints when absent. */
   readonly sources?: readonly SourceChange[];
+  /** None when absent. They send to "app" every minute unless told otherwise. */
+  readonly schedules?: readonly Partial<ScheduleDefinition>[];
   /** Stands between the engine and its store. */
   readonly wrap?: (store: Store) => Store;
   readonly engine?: Partial<Pick<EngineOptions, "inFlightMax" | "keepMs" | "diskBytesMax" | "defer">>;
@@ -113,7 +116,7 @@ export class TestEngine implements AsyncDisposable {
   }
 
   /** What the configuration file would declare. */
-  async declare({ endpoints = [{ name: "app" }], sources }: EngineSetup = {}): Promise<void> {
+  async declare({ endpoints = [{ name: "app" }], sources, schedules = [] }: EngineSetup = {}): Promise<void> {
     const declared = endpoints.map(declareEndpoint);
     const to = declared.map((endpoint) => endpoint.name);
     await this.engine.reconcile({
@@ -122,6 +125,7 @@ export class TestEngine implements AsyncDisposable {
       endpoints: declared,
       sources: (sources ?? [{}]).map((source) => declareSource({ to, ...source })),
       subscriptions: [],
+      schedules: schedules.map(declareSchedule),
     });
   }
 
@@ -260,6 +264,20 @@ export class TestEngine implements AsyncDisposable {
 export function declareEndpoint(change: Partial<DeclaredEndpoint>): DeclaredEndpoint {
   const { id: _id, door: _door, ...rest } = newEndpoint({ name: "app" });
   return { ...rest, url: receiverUrl(change.name ?? "app"), ...change };
+}
+
+export function declareSchedule(change: Partial<ScheduleDefinition>): ScheduleDefinition {
+  return {
+    project: "default",
+    name: "beat",
+    timing: { every: "1m" },
+    missed: { kind: "once" },
+    overlap: "allow",
+    activeMax: null,
+    endpoint: "app",
+    content: { headers: { "content-type": "application/json" }, body: '{"kind":"beat"}' },
+    ...change,
+  };
 }
 
 export function declareSource(change: SourceChange): DeclaredSource {

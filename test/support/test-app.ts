@@ -7,6 +7,7 @@
  */
 import { Value } from "@sinclair/typebox/value";
 import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
+import type { ScheduleDefinition } from "../../src/domain/schedule-definition.ts";
 import { createProfiles } from "../../src/domain/strategy.ts";
 import type { ApiDeps, ReloadResult } from "../../src/http/api/deps.ts";
 import type { ApiRoute } from "../../src/http/api/route.ts";
@@ -52,6 +53,7 @@ export interface TestAppOptions {
   readonly sources?: readonly SourceChange[];
   readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
   readonly subscriptions?: readonly Partial<DeclaredSubscription>[];
+  readonly schedules?: readonly ScheduleDefinition[];
   /** Beside the native ones. */
   readonly doors?: readonly Door[];
   readonly listeners?: readonly ListenerOptions[];
@@ -96,7 +98,9 @@ export interface TestApp extends AsyncDisposable {
   /** One request to the native API with the admin key; checks the answer against its documented schema. */
   api(path: string, request?: TestRequest): Promise<{ status: number; headers: Headers; json: AnyAnswer }>;
   /** What a reload does: the configuration becomes this one. */
-  declare(change: Pick<TestAppOptions, "sources" | "endpoints" | "subscriptions">): Promise<void>;
+  declare(
+    change: Pick<TestAppOptions, "sources" | "endpoints" | "subscriptions" | "schedules">,
+  ): Promise<void>;
   /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
   flush(): Promise<void>;
   /** Sends a body to a source and returns the shown id of the event. */
@@ -187,7 +191,12 @@ function createTestEngine({ send, ...shared }: EngineParts): Engine {
   });
 }
 
-function declarationsOf({ endpoints, sources, subscriptions = [] }: TestAppOptions): Declarations {
+function declarationsOf({
+  endpoints,
+  sources,
+  subscriptions = [],
+  schedules = [],
+}: TestAppOptions): Declarations {
   return {
     projects: ["default", "other"],
     apiKeys: [
@@ -199,6 +208,7 @@ function declarationsOf({ endpoints, sources, subscriptions = [] }: TestAppOptio
     endpoints: (endpoints ?? [{ name: "app" }]).map(declareEndpoint),
     sources: (sources ?? [{ name: "orders", to: ["app"] }]).map(declareSource),
     subscriptions: subscriptions.map(newSubscription),
+    schedules,
   };
 }
 

@@ -89,6 +89,43 @@ CREATE TABLE subscription (
 ) STRICT;
 CREATE UNIQUE INDEX subscription_name ON subscription (project, name) WHERE deleted_at IS NULL;
 
+-- `spec` is the definition (JSON). `next_run_at` is the planned instant of the next run and the guard of every
+-- step: what was decided about another one is not applied. `next_due_at` is later by the run's jitter. Both are
+-- absent in a schedule that is paused, ended or deleted.
+CREATE TABLE schedule (
+  seq INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+  project TEXT NOT NULL,
+  name TEXT NOT NULL,
+  door TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  anchor_at INTEGER NOT NULL,
+  next_run_at INTEGER,
+  next_due_at INTEGER CHECK (next_due_at >= next_run_at),
+  paused_at INTEGER,
+  run_count INTEGER NOT NULL DEFAULT 0,
+  skipped_count INTEGER NOT NULL DEFAULT 0,
+  last_run_at INTEGER,
+  last_skip_at INTEGER,
+  last_skip_reason TEXT,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  deleted_at INTEGER,
+  CHECK ((next_run_at IS NULL) = (next_due_at IS NULL)),
+  CHECK (next_run_at IS NULL OR (paused_at IS NULL AND deleted_at IS NULL)),
+  CHECK ((last_skip_at IS NULL) = (last_skip_reason IS NULL))
+) STRICT;
+CREATE UNIQUE INDEX schedule_name ON schedule (project, name) WHERE deleted_at IS NULL;
+CREATE INDEX schedule_due ON schedule (next_due_at) WHERE next_due_at IS NOT NULL;
+CREATE INDEX schedule_list ON schedule (project, seq) WHERE deleted_at IS NULL;
+
+-- Runs that wait until an earlier one of their schedule is done (overlap "queue").
+CREATE TABLE schedule_run (
+  schedule_seq INTEGER NOT NULL,
+  occurrence_at INTEGER NOT NULL,
+  PRIMARY KEY (schedule_seq, occurrence_at)
+) STRICT, WITHOUT ROWID;
+
 -- Bodies and headers are written once and read only to send or to show; they stay out of every list and every
 -- index.
 CREATE TABLE payload (
@@ -129,6 +166,7 @@ CREATE TABLE delivery (
   project TEXT NOT NULL,
   event_seq INTEGER,
   payload_seq INTEGER NOT NULL,
+  schedule_seq INTEGER,
   endpoint_seq INTEGER NOT NULL,
   profile TEXT NOT NULL,
   spec TEXT,
@@ -153,6 +191,10 @@ CREATE TABLE delivery (
 ) STRICT;
 CREATE INDEX delivery_endpoint ON delivery (endpoint_seq, seq);
 CREATE INDEX delivery_event ON delivery (event_seq) WHERE event_seq IS NOT NULL;
+-- The runs of a schedule, and those of them that are not done.
+CREATE INDEX delivery_schedule ON delivery (schedule_seq, seq) WHERE schedule_seq IS NOT NULL;
+CREATE INDEX delivery_active_run ON delivery (schedule_seq)
+  WHERE schedule_seq IS NOT NULL AND finished_at IS NULL;
 -- Partial, so that the common way (queued or sending, then succeeded) never touches it.
 CREATE INDEX delivery_notable ON delivery (state, seq)
   WHERE state = 'awaiting' OR state = 'retrying' OR state = 'held' OR state = 'stored' OR state = 'fetched'

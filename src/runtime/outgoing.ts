@@ -1,0 +1,72 @@
+/**
+ * Deliveries that no event made: runs of schedules and one-off timers. Each is prepared with a place in its
+ * lane when it is due now, so that the bytes in memory go out once the insert has committed.
+ */
+import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
+import type { Id } from "../domain/id.ts";
+import type { Clock } from "./clock.ts";
+import type { Place, Reservation } from "./lane.ts";
+import type { Claimed } from "./ports.ts";
+
+export interface OutgoingOptions {
+  readonly clock: Clock;
+  /** The number of this process, which reserved deliveries are leased to. */
+  readonly lease: number;
+  readonly nextId: () => Id;
+  readonly reserve: (endpoint: Endpoint, dueAt: number, bytes: number) => Reservation;
+  readonly begin: (claimed: Claimed, place: Place) => void;
+  readonly abandon: (place: Place) => void;
+  readonly onDue: (lane: number, dueAt: number) => void;
+}
+
+export interface OutgoingDraft {
+  readonly payload: NewPayload;
+  readonly dueAt: number;
+  /** What it is planned for, when that is not when it is due. */
+  readonly scheduledAt?: number;
+}
+
+/** Must end in start() once it is stored, or in abandon(). */
+export interface Outgoing {
+  readonly delivery: NewDelivery & { readonly payload: NewPayload };
+  start(seq: number): void;
+  abandon(): void;
+}
+
+export type PrepareOutgoing = (endpoint: Endpoint, draft: OutgoingDraft) => Outgoing;
+
+export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
+  const { clock, lease, nextId, reserve, begin, abandon, onDue } = options;
+  return (endpoint, { payload, dueAt, scheduledAt = dueAt }) => {
+    const reservation = reserve(endpoint, dueAt, payload.body.byteLength);
+    const place = reservation.state === "sending" ? reservation.place : null;
+    const { project, lane, id: endpointId, profile } = endpoint;
+    const { state } = reservation;
+    const delivery = {
+      ...{ id: nextId(), project, lane, endpointId, profile, state },
+      ...{ dueAt, scheduledAt, spec: null, payload },
+    };
+    const createdAt = clock.now();
+    const start = (seq: number) => {
+      if (place === null) return onDue(lane, dueAt);
+      const claimed: Claimed = {
+        position: {
+          ...{ seq, lane, state: "sending", dueAt, lease },
+          ...{ attemptCount: 0, budgetStart: 0, policyState: null },
+        },
+        profile,
+        facts: { id: delivery.id, eventId: null, project, createdAt, scheduledAt, spec: null },
+        payload: { headers: JSON.parse(payload.headers) as Record<string, string>, body: payload.body },
+      };
+      begin(claimed, place);
+    };
+    return {
+      delivery,
+      start,
+      abandon: () => {
+        if (place !== null) abandon(place);
+      },
+    };
+  };
+}
