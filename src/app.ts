@@ -160,6 +160,8 @@ class PosternApp implements App {
       directory: engine.directory,
       commands: engine.commands,
       admit: engine.admit,
+      schedules: engine.schedules,
+      timers: engine.timers,
       breakers: engine.breakers,
       lanes: engine.lanes,
       slots: engine.slots,

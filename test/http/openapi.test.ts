@@ -78,7 +78,7 @@ describe("the OpenAPI document", () => {
       ({ method, path }) => `${method.toLowerCase()} /_/api${path.replace(":id", "{id}")}`,
     );
     expect(documented.sort()).toEqual(mounted.sort());
-    expect(documented).toHaveLength(27);
+    expect(documented).toHaveLength(40);
   });
 
   test("describes every operation completely", async () => {
@@ -125,6 +125,18 @@ describe("the OpenAPI document", () => {
   });
 });
 
+const schedule = (name: string) => JSON.stringify({ name, endpoint: "app", every: "1h" });
+const BODIES: Readonly<Record<string, string>> = {
+  fetchStored: '{"limit":5}',
+  advanceClock: '{"by":"1s"}',
+  createDelivery: '{"endpoint":"app","delay":"1h"}',
+  rescheduleDelivery: '{"delay":"2h"}',
+  createSchedule: schedule("beat"),
+  updateSchedule: '{"every":"2h"}',
+  previewScheduleOfBody: '{"every":"1h"}',
+};
+const QUERIES: Readonly<Record<string, string>> = { previewSchedule: "?every=1h" };
+
 test("what every route really answers is what the document says", async () => {
   await using app = await startTestApp({ ...OPTIONS, canAdvance: true });
   const post = (path: string) => app.api(path, { method: "POST" });
@@ -159,23 +171,28 @@ test("what every route really answers is what the document says", async () => {
     peekStored: "pulled",
     fetchStored: "pulled",
     acknowledgeFetched: "pulled",
+    rescheduleDelivery: waiting,
+    deleteSchedule: "gone",
   };
+  await app.api("/schedules", { method: "POST", body: schedule("gone") });
   const bodies: Readonly<Record<string, string>> = {
-    fetchStored: '{"limit":5}',
-    advanceClock: '{"by":"1s"}',
+    ...BODIES,
     acknowledgeFetched: JSON.stringify({ ids: [pulled.data[0]?.id] }),
   };
   // These first, in an order in which each state allows the next; among the others none is in the way of
   // another.
-  const first = ["retryDelivery", "cancelDelivery", "replayDelivery"];
+  const first = ["createSchedule", "rescheduleDelivery", "retryDelivery", "cancelDelivery", "replayDelivery"];
   const rank = (operationId: string) =>
     first.includes(operationId) ? first.indexOf(operationId) : first.length;
   const routes = app.routes.toSorted((a, b) => rank(a.operationId) - rank(b.operationId));
   for (const { operationId, method, path, tag } of routes) {
-    const id = ids[operationId] ?? (tag === "endpoints" ? "app" : "orders");
+    const id = ids[operationId] ?? { endpoints: "app", schedules: "beat" }[tag as string] ?? "orders";
     // api() throws when the answer is not what the schema says.
     const body = bodies[operationId];
-    const { status } = await app.api(path.replace(":id", id), { method, ...(body ? { body } : {}) });
+    const { status } = await app.api(path.replace(":id", id) + (QUERIES[operationId] ?? ""), {
+      method,
+      ...(body ? { body } : {}),
+    });
     expect({ operationId, status }).toEqual({ operationId, status: 200 });
   }
 });

@@ -256,7 +256,7 @@ interface Parts {
 }
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
-  const { directory, commands, admit, metrics, breakers, lanes, slots } = engine;
+  const { schedules, timers, directory, commands, admit, metrics, breakers, lanes, slots } = engine;
   return {
     clock,
     log,
@@ -264,6 +264,8 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     directory,
     commands,
     admit,
+    schedules,
+    timers,
     metrics,
     breakers,
     lanes,

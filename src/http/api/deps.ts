@@ -9,6 +9,8 @@ import type { Directory } from "../../runtime/directory.ts";
 import type { LaneOverview } from "../../runtime/lanes.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
+import type { Schedules } from "../../runtime/schedules.ts";
+import type { Timers } from "../../runtime/timers.ts";
 import type { BodyReader } from "../body.ts";
 import type { StoreHealth } from "../health.ts";
 
@@ -19,6 +21,8 @@ export interface ApiDeps {
   readonly directory: Directory;
   readonly commands: Commands;
   readonly admit: Admit;
+  readonly schedules: Schedules;
+  readonly timers: Timers;
   readonly metrics: Pick<Metrics, "sources">;
   readonly breakers: Breakers;
   readonly lanes: { overview(lane: number): LaneOverview };

@@ -17,11 +17,12 @@ export const TAGS = [
   "endpoints",
   "subscriptions",
   "sources",
+  "schedules",
   "server",
 ] as const;
 
 interface RouteFacts {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
   /** Below /_/api; at most one parameter, named id. */
   readonly path: string;
   readonly operationId: string;

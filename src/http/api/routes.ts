@@ -20,9 +20,11 @@ import { pullRoutes } from "./pull.ts";
 import { queryOf } from "./query.ts";
 import { rejectionRoutes } from "./rejections.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
+import { scheduleRoutes } from "./schedules.ts";
 import { serverRoutes } from "./server.ts";
 import { sourceRoutes } from "./sources.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
+import { timerRoutes } from "./timers.ts";
 
 const PREFIX = "/_/api";
 
@@ -37,11 +39,13 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
   const routes: ApiRoute[] = [
     ...eventRoutes(deps),
     ...deliveryRoutes(deps),
+    ...timerRoutes(deps),
     ...rejectionRoutes(deps),
     ...endpointRoutes(deps),
     ...subscriptionRoutes(deps),
     ...sourceRoutes(deps),
     ...pullRoutes(deps),
+    ...scheduleRoutes(deps),
     ...clockRoutes(deps),
     ...serverRoutes(deps),
   ];
@@ -94,7 +98,7 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
     const run = async (request: Request, id: unknown) => {
       const { principal, context } = callOf(request, calls);
       authorize(principal, route.scope);
-      const payload = route.method === "POST" ? await readPayload(request, deps.bodies) : {};
+      const payload = route.method === "GET" ? {} : await readPayload(request, deps.bodies);
       // Elysia gives null for a percent escape that is none; no object has an empty id.
       const idText = typeof id === "string" ? id : "";
       const holdOpen = () => context.holdOpen();
@@ -105,8 +109,7 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
     // parameter has no params at all, whatever the type says.
     const handler = ({ request, params }: { request: Request; params?: Record<string, unknown> }) =>
       run(request, params?.id);
-    if (route.method === "GET") app.get(route.path, handler, { parse: "none" });
-    else app.post(route.path, handler, { parse: "none" });
+    app.route(route.method, route.path, handler, { parse: "none" });
   }
   return app;
 }

@@ -1,0 +1,237 @@
+/** Wire types of schedules, and the way from a request to a definition. */
+import { type Static, Type } from "@sinclair/typebox";
+import { contentOf, headerProblem } from "../../domain/content.ts";
+import { DAY, formatDuration, parseDuration } from "../../domain/duration.ts";
+import { AppError } from "../../domain/errors.ts";
+import { showId } from "../../domain/id.ts";
+import { type PreviewedRun, preview } from "../../domain/schedule.ts";
+import {
+  planOf,
+  type Schedule,
+  type ScheduleDefinition,
+  SKIP_REASONS,
+} from "../../domain/schedule-definition.ts";
+import { DEFAULT_ALL, type MissedPolicy } from "../../domain/schedule-missed.ts";
+import { readPlan, type ScheduleSpec } from "../../domain/schedule-spec.ts";
+import { INSTANT, named, nullable, oneOf, showInstant, showOptionalInstant } from "./schemas.ts";
+
+export const TIMING_MEMBERS = {
+  cron: Type.Optional(Type.String({ examples: ["0 3 * * *"] })),
+  every: Type.Optional(Type.String({ examples: ["15m"] })),
+  at: Type.Optional(Type.String({ examples: ["2026-12-01T09:00:00"] })),
+  timezone: Type.Optional(Type.String({ description: "IANA; UTC when left out." })),
+  start: Type.Optional(Type.String({ description: "No run before." })),
+  end: Type.Optional(Type.String({ description: "No run then or later." })),
+  jitter: Type.Optional(Type.String({ description: "Each run is put off by a part of this." })),
+};
+
+const MISSED = oneOf(["skip", "once", "all"], "What happens to runs that were missed.");
+const OVERLAP = oneOf(["skip", "queue", "allow"], "What happens to a run while another one is not done.");
+const NAME = Type.String({ pattern: "^[A-Za-z0-9_-]{1,64}$" });
+const COUNT = Type.Integer({ minimum: 1, maximum: 1_000 });
+const HEADERS = Type.Record(Type.String(), Type.String());
+
+export const CONTENT_MEMBERS = {
+  body: Type.Optional(Type.String({ description: "Sent as it is." })),
+  json: Type.Optional(Type.Unknown({ description: "Sent as JSON, instead of body." })),
+  headers: Type.Optional(HEADERS),
+};
+
+const CHANGE_MEMBERS = {
+  ...TIMING_MEMBERS,
+  missed: Type.Optional(MISSED),
+  missedMax: Type.Optional(COUNT),
+  missedAgeMax: Type.Optional(Type.String({ description: "A duration. Both go with missed = all." })),
+  overlap: Type.Optional(OVERLAP),
+  concurrency: Type.Optional(COUNT),
+  ...CONTENT_MEMBERS,
+};
+
+export const NEW_SCHEDULE = Type.Object(
+  { name: NAME, endpoint: Type.String({ description: "Its name." }), ...CHANGE_MEMBERS },
+  { additionalProperties: false, description: "Exactly one of cron, every and at." },
+);
+
+export const SCHEDULE_CHANGE = Type.Object(
+  { endpoint: Type.Optional(Type.String()), ...CHANGE_MEMBERS },
+  {
+    additionalProperties: false,
+    description: "What is left out stays; cron, every and at replace each other.",
+  },
+);
+
+export const RUN = named("PlannedRun", {
+  at: INSTANT,
+  local: Type.String({ description: "In the schedule's zone." }),
+  offset: Type.String(),
+  note: nullable(Type.String({ description: "What DST did." })),
+});
+
+const MEMBERS = {
+  id: Type.String({ examples: ["sch_01970000000070008000000000000000"] }),
+  name: Type.String(),
+  door: Type.String({ description: "Where it was made: config or native." }),
+  timing: Type.Object(TIMING_MEMBERS, { additionalProperties: false }),
+  missed: MISSED,
+  missedMax: nullable(Type.Integer()),
+  missedAgeMax: nullable(Type.String()),
+  overlap: OVERLAP,
+  concurrency: nullable(Type.Integer({ description: "Null: one, or without a limit for allow." })),
+  endpoint: Type.String({ description: "Its name." }),
+  state: oneOf(["active", "paused", "ended", "retired"]),
+  nextRunAt: nullable(INSTANT),
+  nextDueAt: nullable(Type.String({ format: "date-time", description: "With its jitter." })),
+  lastRunAt: nullable(INSTANT),
+  runCount: Type.Integer(),
+  skippedCount: Type.Integer(),
+  lastSkip: nullable(
+    Type.Object({ at: INSTANT, reason: oneOf(SKIP_REASONS) }, { additionalProperties: false }),
+  ),
+  pausedAt: nullable(INSTANT),
+  createdAt: INSTANT,
+  updatedAt: INSTANT,
+  retiredAt: nullable(INSTANT),
+};
+
+export const SCHEDULE = named("Schedule", MEMBERS);
+
+export const SCHEDULE_DETAIL = named("ScheduleDetail", {
+  ...MEMBERS,
+  headers: HEADERS,
+  body: Type.String(),
+  nextRuns: Type.Array(RUN, { description: "Up to five, as planned: without jitter." }),
+});
+
+const NEXT_RUNS = 5;
+
+export function showSchedule(schedule: Schedule): Static<typeof SCHEDULE> {
+  const { missed, lastSkip } = schedule;
+  return {
+    id: showId("schedule", schedule.id),
+    name: schedule.name,
+    door: schedule.door,
+    timing: schedule.timing as Static<typeof SCHEDULE>["timing"],
+    missed: missed.kind,
+    missedMax: missed.kind === "all" ? missed.max : null,
+    missedAgeMax: missed.kind === "all" ? formatDuration(missed.ageMaxMs) : null,
+    overlap: schedule.overlap,
+    concurrency: schedule.activeMax,
+    endpoint: schedule.endpoint,
+    state: stateOf(schedule),
+    nextRunAt: showOptionalInstant(schedule.nextRunAt),
+    nextDueAt: showOptionalInstant(schedule.nextDueAt),
+    lastRunAt: showOptionalInstant(schedule.lastRunAt),
+    runCount: schedule.runCount,
+    skippedCount: schedule.skippedCount,
+    lastSkip: lastSkip && { at: showInstant(lastSkip.at), reason: lastSkip.reason },
+    pausedAt: showOptionalInstant(schedule.pausedAt),
+    createdAt: showInstant(schedule.createdAt),
+    updatedAt: showInstant(schedule.updatedAt),
+    retiredAt: showOptionalInstant(schedule.deletedAt),
+  };
+}
+
+export function showScheduleDetail(schedule: Schedule): Static<typeof SCHEDULE_DETAIL> {
+  const plan = schedule.nextRunAt === null ? null : planOf(schedule);
+  const runs = plan === null ? [] : preview(plan, schedule.nextRunAt ?? 0, NEXT_RUNS);
+  const { headers, body } = schedule.content;
+  return { ...showSchedule(schedule), headers: { ...headers }, body, nextRuns: runs.map(showRun) };
+}
+
+export function showRun({ at, ...rest }: PreviewedRun): Static<typeof RUN> {
+  return { at: showInstant(at), ...rest };
+}
+
+function stateOf({ deletedAt, pausedAt, nextRunAt }: Schedule): Static<typeof SCHEDULE>["state"] {
+  if (deletedAt !== null) return "retired";
+  if (pausedAt !== null) return "paused";
+  return nextRunAt === null ? "ended" : "active";
+}
+
+/** Returns the plan of a request's words; throws invalid_request with every problem. */
+export function requirePlan(timing: ScheduleSpec, anchorAt: number) {
+  const reading = readPlan(timing, anchorAt);
+  if (reading.ok) return reading.plan;
+  const text = reading.problems.map(({ key, problem }) => `${key}: ${problem}`).join("; ");
+  throw new AppError("invalid_request", text, { details: { problems: reading.problems } });
+}
+
+type TimingWords = { readonly [Key in keyof typeof TIMING_MEMBERS]?: string | undefined };
+
+/** Returns the words of a timing alone, those that were not given left out. */
+export function timingOf(words: TimingWords): ScheduleSpec {
+  const { cron, every, at, timezone, start, end, jitter } = words;
+  const given = Object.entries({ cron, every, at, timezone, start, end, jitter });
+  return Object.fromEntries(given.filter(([, word]) => word !== undefined));
+}
+
+type ContentWords = Static<ReturnType<typeof contentObject>>;
+const contentObject = () => Type.Object(CONTENT_MEMBERS);
+
+/** Throws invalid_request for both kinds of body, and for headers that cannot be sent. */
+export function readContent({ body: text, json, headers = {} }: ContentWords) {
+  if (text !== undefined && json !== undefined) {
+    throw new AppError("invalid_request", "give body or json, not both");
+  }
+  for (const [name, value] of Object.entries(headers)) {
+    const problem = headerProblem(name, value);
+    if (problem !== null) throw new AppError("invalid_request", problem);
+  }
+  return contentOf({ text, json, headers });
+}
+
+/** Returns the definition behind a request for a new schedule. */
+export function readDefinition(project: string, words: Static<typeof NEW_SCHEDULE>): ScheduleDefinition {
+  const missed = readMissed(words, { kind: "once" });
+  return {
+    project,
+    name: words.name,
+    timing: { timezone: "UTC", ...timingOf(words) },
+    missed,
+    // To make up for every missed run and then skip all but the first would be an odd wish.
+    overlap: words.overlap ?? (missed.kind === "all" ? "queue" : "skip"),
+    activeMax: words.concurrency ?? null,
+    endpoint: words.endpoint,
+    content: readContent(words),
+  };
+}
+
+/** Returns a schedule's definition with what a request wants changed. */
+export function changeDefinition(
+  { project, name, timing, missed, overlap, activeMax, endpoint, content }: Schedule,
+  words: Static<typeof SCHEDULE_CHANGE>,
+): ScheduleDefinition {
+  const given = timingOf(words);
+  const { cron: _cron, every: _every, at: _at, ...rest } = timing;
+  const isMoved = given.cron !== undefined || given.every !== undefined || given.at !== undefined;
+  const hasContent = words.body !== undefined || words.json !== undefined || words.headers !== undefined;
+  return {
+    ...{ project, name },
+    timing: { ...(isMoved ? rest : timing), ...given },
+    missed: readMissed(words, missed),
+    overlap: words.overlap ?? overlap,
+    activeMax: words.concurrency ?? activeMax,
+    endpoint: words.endpoint ?? endpoint,
+    content: hasContent ? readContent(words) : content,
+  };
+}
+
+interface MissedWords {
+  readonly missed?: MissedPolicy["kind"] | undefined;
+  readonly missedMax?: number | undefined;
+  readonly missedAgeMax?: string | undefined;
+}
+
+function readMissed({ missed, missedMax, missedAgeMax }: MissedWords, known: MissedPolicy): MissedPolicy {
+  const kind = missed ?? known.kind;
+  if (kind !== "all") {
+    if (missedMax === undefined && missedAgeMax === undefined) return { kind };
+    throw new AppError("invalid_request", "missedMax and missedAgeMax go with missed = all");
+  }
+  const base = known.kind === "all" ? known : DEFAULT_ALL;
+  const ageMaxMs = missedAgeMax === undefined ? base.ageMaxMs : parseDuration(missedAgeMax);
+  if (ageMaxMs === null || ageMaxMs > 3_650 * DAY) {
+    throw new AppError("invalid_request", `missedAgeMax: "${missedAgeMax}" is no duration such as "7d"`);
+  }
+  return { kind, max: missedMax ?? base.max, ageMaxMs };
+}

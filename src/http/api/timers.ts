@@ -1,0 +1,97 @@
+/** One-off deliveries: made for now or for later, and put off. */
+import { type Static, Type } from "@sinclair/typebox";
+import { readDelay, readMoment } from "../../domain/delay.ts";
+import { AppError } from "../../domain/errors.ts";
+import { readId } from "../../domain/id.ts";
+import { canonicalZone } from "../../domain/zone.ts";
+import { DELIVERY, showDelivery } from "./deliveries.ts";
+import type { ApiDeps } from "./deps.ts";
+import { findEndpoint, queryOf } from "./query.ts";
+import { type ApiRoute, defineRoute } from "./route.ts";
+import { CONTENT_MEMBERS, readContent } from "./schedule-schemas.ts";
+
+const DUE_MEMBERS = {
+  delay: Type.Optional(
+    Type.Union([Type.String(), Type.Number()], { description: '"1d2h30m15s", or seconds.' }),
+  ),
+  at: Type.Optional(Type.String({ description: "RFC 3339, or a local time in timezone." })),
+  timezone: Type.Optional(Type.String({ description: "IANA; UTC when left out." })),
+};
+
+const NEW_DELIVERY = Type.Object(
+  { endpoint: Type.String({ description: "Name or id." }), ...CONTENT_MEMBERS, ...DUE_MEMBERS },
+  { additionalProperties: false, description: "At most one of delay and at; now without either." },
+);
+
+const NEW_DUE = Type.Object(DUE_MEMBERS, {
+  additionalProperties: false,
+  description: "One of delay and at.",
+});
+
+/** Returns when a request wants it; throws invalid_request. */
+function readDue({ delay, at, timezone = "UTC" }: Static<typeof NEW_DUE>, now: number): number | null {
+  if (delay !== undefined && at !== undefined) throw bad("give delay or at, not both");
+  const zone = canonicalZone(timezone);
+  if (zone === null) throw bad(`timezone: "${timezone}" is no IANA time zone such as Europe/Berlin`);
+  if (delay !== undefined) {
+    const reading = readDelay(delay);
+    if (!reading.ok) throw bad(`delay: ${reading.problem}`);
+    return now + reading.delayMs;
+  }
+  if (at === undefined) return null;
+  const moment = readMoment(at, zone);
+  if (!moment.ok) throw bad(`at: ${moment.problem}`);
+  return moment.at;
+}
+
+function bad(problem: string): AppError {
+  return new AppError("invalid_request", problem);
+}
+
+export function timerRoutes({ clock, commands, directory, reads, timers }: ApiDeps): ApiRoute[] {
+  const shared = { tag: "deliveries", scope: "admin", query: queryOf({}), answer: DELIVERY } as const;
+  const show = async (project: string, id: string) => {
+    const stored = await reads.getDelivery({ project, id });
+    if (stored === null) throw new AppError("not_found", "there is no such delivery in this project");
+    return showDelivery(stored, directory);
+  };
+  return [
+    defineRoute({
+      ...shared,
+      method: "POST",
+      path: "/deliveries",
+      operationId: "createDelivery",
+      summary: "Send something to an endpoint: now, after a delay, or at a moment",
+      description: "A moment that has passed means now.",
+      body: NEW_DELIVERY,
+      errors: ["overloaded", "storage_unavailable"],
+      handle: async ({ principal: { project }, body }) => {
+        const endpoint = findEndpoint(directory, project, body.endpoint);
+        if (!endpoint || endpoint.deletedAt !== null) {
+          throw bad(`there is no endpoint "${body.endpoint}" in this project`);
+        }
+        const dueAt = readDue(body, clock.now()) ?? clock.now();
+        const { headers, body: text } = readContent(body);
+        const payload = { headers: JSON.stringify(headers), body: Buffer.from(text) };
+        return show(project, await timers.create(endpoint, { payload, dueAt }));
+      },
+    }),
+    defineRoute({
+      ...shared,
+      method: "PATCH",
+      path: "/deliveries/:id",
+      operationId: "rescheduleDelivery",
+      summary: "Put a waiting delivery off, or bring it forward",
+      body: NEW_DUE,
+      errors: ["not_found", "invalid_state", "conflict", "gone", "storage_unavailable"],
+      handle: async ({ principal: { project }, id: shown, body }) => {
+        const id = readId("delivery", shown);
+        if (id === null) throw new AppError("not_found", "there is no such delivery in this project");
+        const dueAt = readDue(body, clock.now());
+        if (dueAt === null) throw bad("give delay or at");
+        await commands.reschedule(project, id, dueAt);
+        return show(project, id);
+      },
+    }),
+  ];
+}
