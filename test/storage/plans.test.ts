@@ -10,6 +10,7 @@ import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.
 import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
 import { pullSql } from "../../src/storage/pull.ts";
 import { RELEASE_SQL } from "../../src/storage/releases.ts";
+import { DUE_SCHEDULES_SQL } from "../../src/storage/schedule-reads.ts";
 import { DEQUEUE_LEASED_SQL } from "../../src/storage/transitions.ts";
 import { newId } from "../support/factory.ts";
 import { type BareStore, openBareStore, queryPlan } from "../support/store.ts";
@@ -116,4 +117,11 @@ test("with several projects, a list of one project alone is left to the read thr
   expect(isBoundedEventList({ project }, false)).toBe(false);
   expect(isBoundedRejectionList({ project }, false)).toBe(false);
   expect(isBoundedDeliveryList({ project, lane: 1 }, false)).toBe(true);
+});
+
+test("due schedules come in order from an index that holds nothing else", () => {
+  const { db } = openBareStore();
+  const [first, ...rest] = queryPlan(db, DUE_SCHEDULES_SQL);
+  expect(first).toContain("SEARCH s USING INDEX schedule_due");
+  expect(rest.join()).not.toMatch(/SCAN [dr]\b|USE TEMP B-TREE/);
 });
