@@ -192,7 +192,7 @@ describe("An unknown key is an error", () => {
       `4: endpoint[0].__proto__: is not a known key, expected one of ${ENDPOINT_KEYS}`,
     ],
     ["[dev]\nconstructor.x = 1", "2: dev.constructor: is not a known key, expected one of echo"],
-    ["[[schedule]]", `1: schedule: is not a known key, expected ${TABLES}`],
+    ["[[callback_config]]", `1: callback_config: is not a known key, expected ${TABLES}`],
     [
       endpoint('retry = { policy = "fixed", factor = 2 }'),
       "4: endpoint[0].retry.factor: is not a known key, expected one of policy, delay, max_attempts",
