@@ -52,6 +52,12 @@ test("every valid secret signs, a retired one no longer", () => {
   expect([count(NOW), count(NOW + 1_001)]).toEqual([2, 1]);
 });
 
+test("the sender's trace context travels on", () => {
+  const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+  const sent = envelope({ headers: { traceparent, tracestate: "vendor=1" } }).headers;
+  expect([sent.get("traceparent"), sent.get("tracestate")]).toEqual([traceparent, "vendor=1"]);
+});
+
 test("a provider's signature over its own id does not travel under ours", () => {
   const headers = { "webhook-id": "theirs", "webhook-timestamp": "1", "webhook-signature": "v1,theirs" };
   const sent = envelope({ headers }).headers;
