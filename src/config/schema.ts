@@ -83,7 +83,8 @@ const Egress = Type.Object(
   {
     allow_private: Type.Array(hostOrCidr(), { default: ["localhost", "127.0.0.0/8", "::1"] }),
     timeout: duration({ default: "30s" }),
-    max_in_flight: count(1_024),
+    // Bun has at most 65,535 requests in flight; the rest is room for lookups and for what else may fetch.
+    max_in_flight: Type.Integer({ minimum: 1, maximum: 60_000, default: 1_024 }),
     proxy: proxyUrl({ default: "" }),
   },
   { default: {} },

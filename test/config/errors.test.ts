@@ -56,11 +56,11 @@ describe("A wrong value is reported with its line, key, value and what was expec
     ],
     [
       "[egress]\nmax_in_flight = 0",
-      "2: egress.max_in_flight: got 0, expected a whole number from 1 to 1000000",
+      "2: egress.max_in_flight: got 0, expected a whole number from 1 to 60000",
     ],
     [
       "[egress]\nmax_in_flight = 1.5",
-      "2: egress.max_in_flight: got 1.5, expected a whole number from 1 to 1000000",
+      "2: egress.max_in_flight: got 1.5, expected a whole number from 1 to 60000",
     ],
     ['[store]\ndurability = "sync"', '2: store.durability: got "sync", expected one of "fsync", "relaxed"'],
     [
