@@ -5,7 +5,7 @@
 import type { Database } from "bun:sqlite";
 import type { DeliveryPosition } from "../domain/delivery.ts";
 import type { DeliveryFacts, Payload } from "../domain/strategy.ts";
-import { idText } from "./ids.ts";
+import { factsOf } from "./delivery-facts.ts";
 
 export interface ClaimInput {
   readonly lane: number;
@@ -100,14 +100,7 @@ function toClaimed(row: ClaimRow, lane: number, lease: number): Claimed {
       policyState: row.policy_state,
     },
     profile: row.profile,
-    facts: {
-      id: idText(row.id),
-      eventId: row.event_id === null ? null : idText(row.event_id),
-      project: row.project,
-      createdAt: row.created_at,
-      scheduledAt: row.scheduled_at,
-      spec: row.spec,
-    },
+    facts: factsOf(row),
     payload: {
       headers: row.headers === null ? {} : (JSON.parse(row.headers) as Record<string, string>),
       body: row.body ?? new Uint8Array(0),

@@ -3,6 +3,7 @@ import type { Database } from "bun:sqlite";
 import { DEADLINE_LANE, type DeliveryState } from "../domain/delivery.ts";
 import type { Id } from "../domain/id.ts";
 import type { LaneHead, Located } from "./contract.ts";
+import { factsOf } from "./delivery-facts.ts";
 import { idBytes, idText } from "./ids.ts";
 
 interface LocatedRow {
@@ -117,14 +118,7 @@ function toLocated(row: LocatedRow): Located {
       policyState: row.policy_state,
     },
     profile: row.profile,
-    facts: {
-      id: idText(row.id),
-      eventId: row.event_id === null ? null : idText(row.event_id),
-      project: row.project,
-      createdAt: row.created_at,
-      scheduledAt: row.scheduled_at,
-      spec: row.spec,
-    },
+    facts: factsOf(row),
     hasPayload: row.has_payload === 1,
   };
 }
