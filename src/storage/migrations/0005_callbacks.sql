@@ -1,0 +1,2 @@
+-- A place kept for tables to come.
+SELECT 1;
