@@ -8,16 +8,16 @@ import { dirname } from "node:path";
 import type { Config } from "./config/config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
-import { toDeclarations } from "./declarations.ts";
-import { createPyflyDoor } from "./dialects/pyfly/routes.ts";
+import { toDeclarations, toProjectSettings } from "./declarations.ts";
+import { PYFLY } from "./dialects/pyfly/dialect.ts";
 import { HOUR } from "./domain/duration.ts";
 import { AppError } from "./domain/errors.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { createProfiles } from "./domain/strategy.ts";
 import type { ReloadResult } from "./http/api/deps.ts";
 import { BodyReader } from "./http/body.ts";
-import type { Door } from "./http/door.ts";
-import { createNativeDoors, type NativeDoorsOptions } from "./http/doors.ts";
+import { type Dialect, type DialectContext, type OpenDialects, openDialects } from "./http/dialect.ts";
+import { createNativeDoors } from "./http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
 import { Advance } from "./runtime/advance.ts";
 import type { Clock } from "./runtime/clock.ts";
@@ -62,9 +62,9 @@ export interface App {
 }
 
 /** Deleting a dialect's folder, its import and its line here leaves a program without it. */
-const DIALECT_DOORS: readonly ((options: NativeDoorsOptions) => Door)[] = [
+const DIALECTS: readonly Dialect[] = [
   // One per line.
-  createPyflyDoor,
+  PYFLY,
 ];
 
 /** A virtual clock goes through months at once, and would spend most of that on sweeps by the minute. */
@@ -82,6 +82,7 @@ class PosternApp implements App {
   readonly #config: Config;
   #store: Store | null = null;
   #engine: Engine | null = null;
+  #dialects: OpenDialects | null = null;
   #advance: Advance | null = null;
   #server: HttpServer | null = null;
 
@@ -98,11 +99,15 @@ class PosternApp implements App {
     this.#store = store;
     const engine = this.#createEngine(store, probe);
     this.#engine = engine;
-    if (clock instanceof VirtualClock) this.#advance = new Advance({ clock, engine });
+    if (clock instanceof VirtualClock) this.#advance = new Advance({ clock, engine: this.#world(engine) });
     await engine.reconcile(toDeclarations(config));
+    const context = this.#context(store, engine);
+    const dialects = openDialects(DIALECTS, context);
+    this.#dialects = dialects;
+    await dialects.reconcile(toProjectSettings(config));
     const server = createHttpServer({
       listeners: listenersOf(config),
-      doors: this.#doors(store, engine),
+      doors: [...createNativeDoors(context), ...dialects.doors],
       trustedProxies: config.server.trustedProxies,
       readTimeoutMs: config.server.readTimeoutMs,
       clock,
@@ -112,6 +117,7 @@ class PosternApp implements App {
     this.#server = server;
     const listeners = server.start();
     await engine.start();
+    await dialects.start();
     log.info("server.ready", { listeners: listeners.map((listener) => listener.url) });
     return { listeners };
   }
@@ -123,6 +129,7 @@ class PosternApp implements App {
     if (!this.#engine) throw new AppError("shutting_down", "the server is not running");
     try {
       const changed = await this.#engine.reconcile(toDeclarations(loaded.config));
+      await this.#dialects?.reconcile(toProjectSettings(loaded.config));
       const result = { ...changed, restartFor: restartFor(this.#config, loaded.config) };
       log.info("config.applied", result);
       return { ok: true, ...result };
@@ -139,6 +146,7 @@ class PosternApp implements App {
     this.#advance?.stop();
     // Requests first: what they were promised has to be committed before the store closes.
     const requests = this.#server?.stop(Math.min(limitMs, HTTP_STOP_MS));
+    await this.#dialects?.stop();
     await this.#engine?.stop(limitMs);
     await requests;
     await this.#store?.close();
@@ -150,10 +158,20 @@ class PosternApp implements App {
     this.#engine?.dispatcher.abort();
   }
 
-  #doors(store: Store, engine: Engine): Door[] {
-    const { clock, log, version } = this.#options;
+  /** All that a virtual clock waits for: the engine and what the dialects do on their own. */
+  #world(engine: Engine) {
+    return {
+      metrics: engine.metrics,
+      isSettled: (now: number) => engine.isSettled(now) && (this.#dialects?.isSettled(now) ?? true),
+    };
+  }
+
+  #context(store: Store, engine: Engine): DialectContext {
+    const { clock, random, log, version } = this.#options;
     const { server, dev } = this.#config;
-    const options: NativeDoorsOptions = {
+    return {
+      random,
+      nextId: engine.nextId,
       clock,
       log,
       bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),
@@ -179,7 +197,6 @@ class PosternApp implements App {
       reload: () => this.reload(),
       advance: this.#advance,
     };
-    return [...createNativeDoors(options), ...DIALECT_DOORS.map((createDoor) => createDoor(options))];
   }
 
   #openStore(probe: Probe): Store {
@@ -228,7 +245,7 @@ class PosternApp implements App {
       random,
       log,
       probe,
-      profiles: createProfiles([NATIVE_PROFILE]),
+      profiles: createProfiles([NATIVE_PROFILE, ...DIALECTS.flatMap(({ profiles }) => profiles)]),
       inFlightMax: egress.maxInFlight,
       keepMs: {
         delivered: retention.deliveredMs,

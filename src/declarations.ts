@@ -11,6 +11,7 @@ import { contentOf } from "./domain/content.ts";
 import type { Filter } from "./domain/filter.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
+import type { ProjectSettings } from "./domain/project-settings.ts";
 import type { ScheduleDefinition } from "./domain/schedule-definition.ts";
 import type { Target } from "./domain/source.ts";
 import type { Declarations, DeclaredEndpoint, DeclaredSource } from "./runtime/reconcile.ts";
@@ -31,6 +32,11 @@ export function toDeclarations(config: Config): Declarations {
     subscriptions: config.subscriptions,
     schedules: config.schedules.map(toSchedule),
   };
+}
+
+/** What every dialect is told of every project. */
+export function toProjectSettings(config: Config): ProjectSettings[] {
+  return config.projects.map(({ id }) => ({ project: id }));
 }
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {

@@ -80,7 +80,7 @@ const ARROWS: Readonly<Record<string, Arrow>> = {
   runtime: { to: ["runtime", "domain", ...FREE] },
   http: { to: ["http", "domain", ...FREE], typesOf: ["runtime"] },
   dialects: {
-    to: ["domain", "http/auth", "http/body", "http/door", "http/errors", "http/inbound"],
+    to: ["domain", "http/auth", "http/body", "http/dialect", "http/door", "http/errors", "http/inbound"],
     typesOf: ["runtime"],
   },
   config: { to: ["config", "domain/duration"] },

@@ -33,6 +33,8 @@ export interface Endpoint {
   readonly rate: RateRule | null;
   readonly timeoutMs: number;
   readonly breaker: BreakerRule;
+  /** JSON of the door that made it, and read by none other. */
+  readonly extra?: string;
   readonly pausedAt: number | null;
   readonly disabledAt: number | null;
   readonly disabledReason: string | null;

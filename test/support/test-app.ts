@@ -7,13 +7,15 @@
  */
 import { Value } from "@sinclair/typebox/value";
 import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
+import type { ProjectSettings } from "../../src/domain/project-settings.ts";
 import type { ScheduleDefinition } from "../../src/domain/schedule-definition.ts";
-import { createProfiles } from "../../src/domain/strategy.ts";
+import { createProfiles, type Profile } from "../../src/domain/strategy.ts";
 import type { ApiDeps, ReloadResult } from "../../src/http/api/deps.ts";
 import type { ApiRoute } from "../../src/http/api/route.ts";
 import { createApiRoutes } from "../../src/http/api/routes.ts";
 import { ERROR_ANSWER } from "../../src/http/api/schemas.ts";
 import { BodyReader } from "../../src/http/body.ts";
+import { type Dialect, type DialectContext, openDialects } from "../../src/http/dialect.ts";
 import type { Door, ListenerRole } from "../../src/http/door.ts";
 import { createNativeDoors } from "../../src/http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "../../src/http/server.ts";
@@ -23,6 +25,7 @@ import type { Log } from "../../src/runtime/log.ts";
 import { SILENT_LOG } from "../../src/runtime/log.ts";
 import { DURATION_BUCKETS_MS } from "../../src/runtime/metrics.ts";
 import { Probe } from "../../src/runtime/probe.ts";
+import type { Random } from "../../src/runtime/random.ts";
 import type {
   Declarations,
   DeclaredEndpoint,
@@ -56,6 +59,9 @@ export interface TestAppOptions {
   readonly schedules?: readonly ScheduleDefinition[];
   /** Beside the native ones. */
   readonly doors?: readonly Door[];
+  /** Opened, reconciled with `settings` and started like app.ts does. */
+  readonly dialects?: readonly Dialect[];
+  readonly settings?: readonly ProjectSettings[];
   readonly listeners?: readonly ListenerOptions[];
   readonly trustedProxies?: readonly string[];
   readonly hasEcho?: boolean;
@@ -141,14 +147,23 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     return sendResults.shift() ?? sendResponse(200);
   };
   const probe = new Probe();
-  const engine = createTestEngine({ store, clock, log, probe, send });
+  const profiles = createProfiles([
+    NATIVE_PROFILE,
+    ...(options.dialects ?? []).flatMap((dialect) => dialect.profiles),
+  ]);
+  const engine = createTestEngine({ store, clock, log, probe, send, profiles });
   await engine.reconcile(declarationsOf(options));
-  await engine.start();
   const reload: { result: ReloadResult } = {
     result: { ok: true, created: [], updated: [], retired: [], restartFor: [] },
   };
   const deps = createDeps({ engine, store, clock, log, options }, async () => reload.result);
-  const server = createTestServer({ engine, store, clock, log, options }, deps);
+  const context = contextOf({ engine, store, clock, log, options }, deps);
+  const dialects = openDialects(options.dialects ?? [], context);
+  await dialects.reconcile(options.settings ?? [{ project: "default" }]);
+  const doors = [...createNativeDoors(context), ...dialects.doors, ...(options.doors ?? [])];
+  const server = createTestServer({ engine, store, clock, log, options }, doors);
+  await engine.start();
+  await dialects.start();
   return {
     clock,
     store,
@@ -165,6 +180,7 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     flush: () => store.heartbeat(clock.now()),
     async [Symbol.asyncDispose]() {
       await server.stop(0);
+      await dialects.stop();
       await engine.stop(0);
       await store.close();
     },
@@ -177,14 +193,16 @@ interface EngineParts {
   readonly log: Log;
   readonly probe: Probe;
   readonly send: (request: SendRequest) => Promise<SendResult>;
+  readonly profiles: ReadonlyMap<string, Profile>;
 }
+
+const testRandom = (): Random => ({ bytes: countingBytes(), unit: () => 0 });
 
 function createTestEngine({ send, ...shared }: EngineParts): Engine {
   return new Engine({
     ...shared,
-    random: { bytes: countingBytes(), unit: () => 0 },
+    random: testRandom(),
     sender: { send, abortAll: () => {} },
-    profiles: createProfiles([NATIVE_PROFILE]),
     inFlightMax: 64,
     keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
     diskBytesMax: 1e9,
@@ -293,23 +311,26 @@ function move(clock: FakeClock, target: number): Advanced {
   return { from, now: clock.now(), stepCount: 0, attemptCount: 0, isComplete: true };
 }
 
-function createTestServer(
-  { engine, clock, log, options }: Parts,
-  deps: ReturnType<typeof createDeps>,
-): HttpServer {
-  const { listeners = [], doors = [], trustedProxies = [], hasEcho = false } = options;
+function contextOf({ engine, options }: Parts, deps: ReturnType<typeof createDeps>): DialectContext {
   const { ingest, metrics, nextId } = engine;
-  const native = createNativeDoors({
+  return {
     ...deps,
     ingest,
     metrics,
+    nextId,
+    random: testRandom(),
     durationBucketsMs: DURATION_BUCKETS_MS,
     bodyBytesMax: BODY_BYTES_MAX,
-    hasEcho,
-  });
+    hasEcho: options.hasEcho ?? false,
+  };
+}
+
+function createTestServer({ engine, clock, log, options }: Parts, doors: readonly Door[]): HttpServer {
+  const { listeners = [], trustedProxies = [] } = options;
+  const { nextId } = engine;
   return createHttpServer({
     listeners,
-    doors: [...native, ...doors],
+    doors,
     trustedProxies,
     readTimeoutMs: READ_TIMEOUT_MS,
     clock,

@@ -1,0 +1,73 @@
+/**
+ * What a foreign protocol brings along. app.ts has one line per dialect and treats all of them alike: their
+ * profiles join the engine's, their doors the server's, and their services start and stop with it.
+ */
+import type { Id } from "../domain/id.ts";
+import type { ProjectSettings } from "../domain/project-settings.ts";
+import type { Profile } from "../domain/strategy.ts";
+import type { Settling } from "../runtime/advance.ts";
+import type { Random } from "../runtime/random.ts";
+import type { Door } from "./door.ts";
+import type { NativeDoorsOptions } from "./doors.ts";
+
+/** Everything the native doors work with, and what only objects of a foreign making need. */
+export interface DialectContext extends NativeDoorsOptions {
+  readonly nextId: () => Id;
+  readonly random: Random;
+}
+
+export interface DialectServices {
+  readonly doors: readonly Door[];
+  /** Something that acts on its own when its time has come; a virtual clock waits for it. */
+  readonly settling?: Settling;
+  /**
+   * Applies what the file says of every project. Called before the listeners open and on every reload, after
+   * the declared objects. Throws AppError and changes nothing when it cannot.
+   */
+  reconcile?(projects: readonly ProjectSettings[]): Promise<void>;
+  /** Called once, when the engine sends. */
+  start?(): Promise<void>;
+  /** Called once, before the engine stops. Resolves when nothing of it is under way. */
+  stop?(): Promise<void>;
+}
+
+export interface Dialect {
+  readonly name: string;
+  /** Named as no other dialect's. Deliveries in the store name them, so a name stays for ever. */
+  readonly profiles: readonly Profile[];
+  /** Called once per start, after the store is open. */
+  open(context: DialectContext): DialectServices;
+}
+
+/** Opens all of them, as one. The order of the list is the order of starting; stopping is its reverse. */
+export function openDialects(dialects: readonly Dialect[], context: DialectContext): OpenDialects {
+  return new OpenDialects(dialects.map((dialect) => dialect.open(context)));
+}
+
+export class OpenDialects {
+  readonly #services: readonly DialectServices[];
+
+  constructor(services: readonly DialectServices[]) {
+    this.#services = services;
+  }
+
+  get doors(): readonly Door[] {
+    return this.#services.flatMap(({ doors }) => doors);
+  }
+
+  isSettled(now: number): boolean {
+    return this.#services.every(({ settling }) => settling?.isSettled(now) ?? true);
+  }
+
+  async reconcile(projects: readonly ProjectSettings[]): Promise<void> {
+    for (const service of this.#services) await service.reconcile?.(projects);
+  }
+
+  async start(): Promise<void> {
+    for (const service of this.#services) await service.start?.();
+  }
+
+  async stop(): Promise<void> {
+    for (const service of this.#services.toReversed()) await service.stop?.();
+  }
+}
