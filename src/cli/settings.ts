@@ -3,6 +3,7 @@ import type { Command } from "commander";
 import type { Config, ListenAddress } from "../config/config.ts";
 import { formatIssue } from "../config/issue.ts";
 import { type LoadedConfig, loadConfig } from "../config/load.ts";
+import { checkSigning } from "../domain/header-rules.ts";
 import { checkSchedule } from "../domain/schedule-check.ts";
 import { checkSource } from "../domain/source-check.ts";
 import { CommandError } from "./terminal.ts";
@@ -16,7 +17,13 @@ export function addConfigOption(command: Command): Command {
 }
 
 export function readSettings(path: string): LoadedConfig {
-  return loadConfig({ path, env: process.env, judgeSource: checkSource, judgeSchedule: checkSchedule });
+  return loadConfig({
+    path,
+    env: process.env,
+    judgeSource: checkSource,
+    judgeEndpoint: checkSigning,
+    judgeSchedule: checkSchedule,
+  });
 }
 
 /** Returns the configuration or throws a CommandError whose message lists every error, one per line. */

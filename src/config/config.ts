@@ -6,6 +6,7 @@
  */
 
 import type { ApiKeyScope, Durability, LogConfig } from "./schema.ts";
+import type { SignPreset } from "./sign-schema.ts";
 import type { ListenAddress, Selector } from "./values.ts";
 import type { PresetScheme } from "./verify-schema.ts";
 
@@ -192,10 +193,22 @@ export interface SourceConfig {
   readonly maxBodyBytes: number;
 }
 
-export interface SignConfig {
-  readonly scheme: "standard";
-  readonly secrets: Secrets;
-}
+export type SignConfig =
+  | { readonly scheme: SignPreset; readonly secrets: Secrets }
+  | {
+      readonly scheme: "custom";
+      readonly header: string;
+      readonly algorithm: "sha1" | "sha256" | "sha512";
+      readonly encoding: "hex" | "base64" | "base64url";
+      readonly prefix: string;
+      /** The signed text, with {body} and optionally {id} and {timestamp}. */
+      readonly template: string;
+      readonly timestampHeader?: string;
+      readonly idHeader?: string;
+      /** Between the signatures of several secrets; absent: one signature. */
+      readonly separator?: "," | " ";
+      readonly secrets: Secrets;
+    };
 
 /** `fixed` of the file is an exponential of factor 1, `delays` is a ladder. */
 export type RetryConfig =

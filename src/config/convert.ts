@@ -13,6 +13,7 @@ import type {
   ScheduleConfig,
   Secret,
   ServerConfig,
+  SignConfig,
   SourceConfig,
   StoreConfig,
   SubscriptionConfig,
@@ -20,6 +21,7 @@ import type {
   VerifyConfig,
 } from "./config.ts";
 import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
+import type { DeclaredSign } from "./sign-schema.ts";
 import { type DeclaredVerify, signsUrl } from "./verify-schema.ts";
 
 type DeclaredSource = Declared["source"][number];
@@ -255,13 +257,33 @@ function toRetry(rule: DeclaredRetry): RetryConfig {
   }
 }
 
-function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): EndpointConfig {
+function toSign(rule: DeclaredSign): SignConfig {
+  const secrets = secretsOf(rule);
+  if (rule.scheme !== "custom") return { scheme: rule.scheme, secrets };
+  const { scheme, header, algorithm, encoding, prefix, template, separator } = rule;
+  const { timestamp_header: timestampHeader, id_header: idHeader } = rule;
+  return {
+    scheme,
+    header,
+    algorithm,
+    encoding,
+    prefix,
+    template,
+    ...(timestampHeader === undefined ? {} : { timestampHeader }),
+    ...(idHeader === undefined ? {} : { idHeader }),
+    ...(separator === undefined ? {} : { separator }),
+    secrets,
+  };
+}
+
+/** `endpoint` must have been decoded and checked without a finding. */
+export function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): EndpointConfig {
   const { project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker } = endpoint;
   return {
     project,
     name,
     url,
-    sign: sign.map((rule) => ({ scheme: rule.scheme, secrets: secretsOf(rule) })),
+    sign: sign.map(toSign),
     headers,
     retry: toRetry(retry),
     concurrency,

@@ -7,8 +7,8 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { checkDeclared } from "./checks.ts";
-import type { Config, ScheduleConfig, SourceConfig } from "./config.ts";
-import { toConfig, toSchedule, toSource } from "./convert.ts";
+import type { Config, EndpointConfig, ScheduleConfig, SourceConfig } from "./config.ts";
+import { toConfig, toEndpoint, toSchedule, toSource } from "./convert.ts";
 import { decode, type Sparse, unreadableReason } from "./decode.ts";
 import {
   type Environment,
@@ -39,10 +39,14 @@ export interface SourceFault {
 
 export type JudgeSchedule = (schedule: ScheduleConfig) => readonly SourceFault[];
 
+/** Its paths begin with `sign` and a position, or with `headers` and a name. */
+export type JudgeEndpoint = (endpoint: EndpointConfig) => readonly SourceFault[];
+
 export type JudgeSource = (source: SourceConfig) => readonly SourceFault[];
 
 export interface ConfigInput {
   readonly judgeSource: JudgeSource;
+  readonly judgeEndpoint: JudgeEndpoint;
   readonly judgeSchedule: JudgeSchedule;
   readonly text: string;
   /** Absolute; relative paths in the text are resolved against its folder. */
@@ -63,6 +67,7 @@ export function parseConfig({ text, path, env, readFile, ...judges }: ConfigInpu
   const declared = decode(ConfigSchema, root, [], { issues: errors, resolvePath, readFile });
   checkDeclared(declared as Sparse<Declared>, { root, errors, warnings });
   judgeSources(declared as Declared, { root, errors, judgeSource: judges.judgeSource });
+  judgeEndpoints(declared as Declared, { root, errors, judgeEndpoint: judges.judgeEndpoint });
   judgeSchedules(declared as Declared, { root, errors, judgeSchedule: judges.judgeSchedule });
   if (!errors.isEmpty) return { ok: false, errors: errors.sorted(), warnings: warnings.sorted() };
   // Without an error nothing is missing from what the schema promises.
@@ -80,6 +85,21 @@ function judgeSources(
     if (errors.touches(["source", index])) continue;
     for (const { path, message } of judgeSource(toSource(source, server))) {
       const here = pathInFile(root, ["source", index, ...path]);
+      errors.add(here, locate(root, here), { message });
+    }
+  }
+}
+
+function judgeEndpoints(
+  { endpoint: endpoints, egress }: Declared,
+  context: { root: TableNode; errors: IssueList; judgeEndpoint: JudgeEndpoint },
+): void {
+  const { root, errors, judgeEndpoint } = context;
+  if (errors.touches(["egress"]) || !Array.isArray(endpoints)) return;
+  for (const [index, endpoint] of endpoints.entries()) {
+    if (errors.touches(["endpoint", index])) continue;
+    for (const { path, message } of judgeEndpoint(toEndpoint(endpoint, egress.timeout))) {
+      const here = ["endpoint", index, ...path];
       errors.add(here, locate(root, here), { message });
     }
   }
@@ -107,7 +127,7 @@ function pathInFile(root: TableNode, path: KeyPath): KeyPath {
   return [table ?? "", index ?? 0, key ?? "", ...rest];
 }
 
-export type LoadInput = Pick<ConfigInput, "path" | "env" | "judgeSource" | "judgeSchedule">;
+export type LoadInput = Pick<ConfigInput, "path" | "env" | "judgeSource" | "judgeEndpoint" | "judgeSchedule">;
 
 /** Reads and parses the file at `path`; a file that cannot be read is an error like any other. */
 export function loadConfig({ path, env, ...judges }: LoadInput): LoadedConfig {

@@ -9,6 +9,7 @@
 
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { count, ONE_SECRET, oneOf, Rate, secretKeys, secretOf } from "./schema-parts.ts";
+import { SignRule } from "./sign-schema.ts";
 import {
   anyTable,
   anyText,
@@ -160,11 +161,6 @@ const Source = Type.Object({
   methods: Type.Array(oneOf(["GET", "POST", "PUT", "PATCH", "DELETE"]), { minItems: 1, default: ["POST"] }),
   max_body: Type.Optional(size({ max: BODY_MAX })),
 });
-
-const SignRule = Type.Object(
-  { scheme: Type.Literal("standard"), ...secretKeys(SECRET.standard) },
-  ONE_SECRET,
-);
 
 const RetryRule = Type.Union(
   [

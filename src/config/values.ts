@@ -298,6 +298,14 @@ export const SECRET = {
       return isWrong ? null : given;
     },
   },
+  /** Standard Webhooks, asymmetric: what signs is the private half. */
+  ed25519Private: {
+    expected: 'an Ed25519 private key: "whsk_" and the base64 of 32 or 64 bytes',
+    parse: (given) => {
+      const key = given.replace(/^whsk_/, "");
+      return BASE64.test(key) && [32, 64].includes(Buffer.from(key, "base64").length) ? given : null;
+    },
+  },
   /** It has to survive an Authorization header. */
   apiKey: {
     expected: "visible ASCII characters without spaces",
@@ -336,14 +344,24 @@ export function moment(): TUnsafe<string> {
 const PLACEHOLDERS: readonly string[] = ["{timestamp}", "{id}", "{url}", "{body}"];
 
 export function signatureTemplate(options: Options): TUnsafe<string> {
+  return template(PLACEHOLDERS, options);
+}
+
+/** Of a signature that is sent: the receiver's own idea of its URL is not ours to know. */
+export function sentTemplate(options: Options): TUnsafe<string> {
+  return template(
+    PLACEHOLDERS.filter((known) => known !== "{url}"),
+    options,
+  );
+}
+
+function template(known: readonly string[], options: Options): TUnsafe<string> {
   const parse = (given: string) => {
     const placeholders: string[] = given.match(/\{[^}]*\}?/g) ?? [];
-    return placeholders.includes("{body}") && placeholders.every((found) => PLACEHOLDERS.includes(found))
+    return placeholders.includes("{body}") && placeholders.every((found) => known.includes(found))
       ? given
       : null;
   };
-  return text(
-    { expected: `text with {body} in it, and no placeholders but ${PLACEHOLDERS.join(", ")}`, parse },
-    options,
-  );
+  const expected = `text with {body} in it, and no placeholders but ${known.join(", ")}`;
+  return text({ expected, parse }, options);
 }

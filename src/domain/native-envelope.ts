@@ -3,8 +3,9 @@
  * own headers, and on top the signatures. The receiver's `webhook-id` is the event's id for event-born
  * deliveries, else the delivery's, so that it stays the same over retries, restarts and replays.
  */
+import { isReservedHeader } from "./header-rules.ts";
 import { showId } from "./id.ts";
-import { signHeaders } from "./signature/index.ts";
+import { signAll } from "./signature/index.ts";
 import type { DeliveryFacts, Envelope } from "./strategy.ts";
 
 /**
@@ -39,23 +40,9 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "webhook-signature",
 ]);
 
-/** Names that an endpoint's own headers cannot take: they frame the request or say who speaks. */
-const NOT_OVERRIDABLE: ReadonlySet<string> = new Set([
-  "host",
-  "connection",
-  "content-length",
-  "transfer-encoding",
-  "upgrade",
-  "te",
-  "trailer",
-  "webhook-id",
-  "webhook-timestamp",
-  "webhook-signature",
-]);
-
 /** Whether a header of a payload travels on. The name is lower-case. */
 export function isForwarded(name: string): boolean {
-  return !NOT_FORWARDED.has(name) && !NOT_OVERRIDABLE.has(name);
+  return !NOT_FORWARDED.has(name) && !isReservedHeader(name);
 }
 
 export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow }) => {
@@ -66,18 +53,25 @@ export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow
     headers.set(name, payload.headers[name] ?? "");
   }
   for (const name in endpoint.headers) {
-    if (!NOT_OVERRIDABLE.has(name.toLowerCase())) headers.set(name, endpoint.headers[name] ?? "");
+    if (!isReservedHeader(name.toLowerCase())) setSpelled(headers, name, endpoint.headers[name] ?? "");
   }
   const id = webhookId(delivery);
   const timestamp = Math.floor(wallNow / 1_000);
   headers.set("webhook-id", id);
   headers.set("webhook-timestamp", String(timestamp));
-  for (const spec of endpoint.sign) {
-    const signed = signHeaders(spec, { id, timestamp, body: payload.body, now: wallNow });
-    for (const [name, value] of signed) headers.set(name, value);
-  }
+  const signed = signAll(endpoint.sign, { id, timestamp, body: payload.body, now: wallNow });
+  for (const [name, value] of signed) setSpelled(headers, name, value);
   return { method: "POST", url: endpoint.url, headers, body: payload.body };
 };
+
+/**
+ * Sets a header under this very spelling. `Headers` sends the spelling that a name first came with, and some
+ * receivers look a signature up under one spelling only.
+ */
+function setSpelled(headers: Headers, name: string, value: string): void {
+  headers.delete(name);
+  headers.set(name, value);
+}
 
 function webhookId(delivery: DeliveryFacts): string {
   return delivery.eventId === null ? showId("delivery", delivery.id) : showId("event", delivery.eventId);

@@ -74,6 +74,23 @@ const USER_AGENT = `Postern/${version}`;
 /** Bun turns a method that it does not know into GET, so anything else has to be refused here. */
 const METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 /**
+ * What fetch sets itself, and what ends at the next hop: one from outside would contradict the request or
+ * smuggle a second one (RFC 9112 section 11.2). Doors refuse these names; this is the second line.
+ */
+const FRAMING = [
+  "host",
+  "connection",
+  "content-length",
+  "transfer-encoding",
+  "upgrade",
+  "te",
+  "trailer",
+  "expect",
+  "keep-alive",
+  "proxy-connection",
+  "proxy-authorization",
+] as const;
+/**
  * Parsed URLs kept. Above this the map starts over: parsing again costs a microsecond, tracking use costs
  * more.
  */
@@ -216,7 +233,7 @@ function requestInit(request: SendRequest, target: Target, signal: AbortSignal):
     throw new SendError("protocol", `a ${method} request cannot carry a body`);
   }
   const { headers } = request;
-  if (headers.has("host")) headers.delete("host");
+  for (const name of FRAMING) if (headers.has(name)) headers.delete(name);
   if (!headers.has("user-agent")) headers.set("user-agent", USER_AGENT);
   const init: FetchInit = {
     method,

@@ -15,6 +15,7 @@ function configOf(text: string) {
     env: {},
     readFile: () => "",
     judgeSource: () => [],
+    judgeEndpoint: () => [],
     judgeSchedule: () => [],
   });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));

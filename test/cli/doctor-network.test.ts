@@ -10,6 +10,7 @@ function configWith(...urls: string[]) {
     env: {},
     readFile: () => "",
     judgeSource: () => [],
+    judgeEndpoint: () => [],
     judgeSchedule: () => [],
   });
   if (!loaded.ok) throw new Error(JSON.stringify(loaded.errors));

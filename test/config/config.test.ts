@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadConfig } from "../../src/config/load.ts";
 import { DAY, HOUR, MINUTE, SECOND } from "../../src/domain/duration.ts";
+import { checkSigning } from "../../src/domain/header-rules.ts";
 import { checkSchedule } from "../../src/domain/schedule-check.ts";
 import { checkSource } from "../../src/domain/source-check.ts";
 import { configOf } from "./parse-text.ts";
@@ -237,7 +238,13 @@ describe("A file on disk", () => {
       const path = join(folder, "config.toml");
       writeFileSync(path, '\ufeff[[project]]\r\nid = "default"\r\napi_keys = [{ file = "key" }]\r\n');
       writeFileSync(join(folder, "key"), "0123456789abcdef\n");
-      const loaded = loadConfig({ path, env: {}, judgeSource: checkSource, judgeSchedule: checkSchedule });
+      const loaded = loadConfig({
+        path,
+        env: {},
+        judgeSource: checkSource,
+        judgeEndpoint: checkSigning,
+        judgeSchedule: checkSchedule,
+      });
       expect(loaded.ok && loaded.config.projects[0]?.apiKeys[0]?.key).toBe("0123456789abcdef");
       expect(loaded.ok && loaded.config.store.path).toBe(join(folder, "postern.db"));
     } finally {
@@ -250,7 +257,13 @@ describe("A file on disk", () => {
     try {
       const path = join(folder, "config.toml");
       const message = () => {
-        const loaded = loadConfig({ path, env: {}, judgeSource: checkSource, judgeSchedule: checkSchedule });
+        const loaded = loadConfig({
+          path,
+          env: {},
+          judgeSource: checkSource,
+          judgeEndpoint: checkSigning,
+          judgeSchedule: checkSchedule,
+        });
         return loaded.ok ? [] : loaded.errors.map((issue) => [issue.line, issue.message]);
       };
       expect(message()).toEqual([[0, "cannot be read (ENOENT)"]]);

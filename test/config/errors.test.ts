@@ -79,7 +79,25 @@ describe("A wrong value is reported with its line, key, value and what was expec
     [endpoint('timeout = "soon"'), `4: endpoint[0].timeout: got "soon", expected ${DURATION}`],
     [
       endpoint("sign = {}"),
-      "4: endpoint[0].sign: got a table, expected a list, each a table with scheme, secret, secrets",
+      "4: endpoint[0].sign: got a table, expected a list, each a table such as " +
+        '{ scheme = "standard", secret = "whsec_..." }',
+    ],
+    [
+      endpoint('headers = { "Webhook-Id" = "x" }'),
+      "4: endpoint[0].headers.Webhook-Id: cannot be set: Postern sets it itself",
+    ],
+    [
+      endpoint('sign = [{ scheme = "github", secret = "s" }]\nheaders = { x-hub-signature-256 = "x" }'),
+      "5: endpoint[0].headers.x-hub-signature-256: cannot be set: it carries the github signature",
+    ],
+    [
+      endpoint('sign = [{ scheme = "custom", header = "Host", secret = "s" }]'),
+      "4: endpoint[0].sign[0]: cannot write its signature to Host, which Postern sets itself",
+    ],
+    [
+      endpoint('sign = [{ scheme = "standard-ed25519", secret = "whsec_AAAA" }]'),
+      '4: endpoint[0].sign[0].secret: got (secret), expected an Ed25519 private key: "whsk_" and ' +
+        "the base64 of 32 or 64 bytes",
     ],
     [
       endpoint("concurrency = inf"),

@@ -3,6 +3,7 @@ import { Kind, type TSchema } from "@sinclair/typebox";
 import { formatIssue } from "../../src/config/issue.ts";
 import { loadConfig, parseConfig } from "../../src/config/load.ts";
 import { ConfigSchema } from "../../src/config/schema.ts";
+import { checkSigning } from "../../src/domain/header-rules.ts";
 import { checkSchedule } from "../../src/domain/schedule-check.ts";
 import { checkSource } from "../../src/domain/source-check.ts";
 
@@ -17,6 +18,7 @@ function configOf(text: string, env: Record<string, string> = {}) {
     env,
     readFile: () => "",
     judgeSource: checkSource,
+    judgeEndpoint: checkSigning,
     judgeSchedule: checkSchedule,
   });
   if (!loaded.ok) throw new Error(loaded.errors.map((issue) => formatIssue(issue, "config.toml")).join("\n"));
@@ -54,7 +56,13 @@ function keysOf(schema: TSchema): string[] {
 }
 
 test("The shipped file loads with an empty environment, and warns of nothing but its development key", () => {
-  const loaded = loadConfig({ path: PATH, env: {}, judgeSource: checkSource, judgeSchedule: checkSchedule });
+  const loaded = loadConfig({
+    path: PATH,
+    env: {},
+    judgeSource: checkSource,
+    judgeEndpoint: checkSigning,
+    judgeSchedule: checkSchedule,
+  });
   expect(loaded.ok).toBe(true);
   expect(loaded.warnings.map(({ key }) => key)).toEqual(["project[0].api_keys[0]"]);
 });

@@ -1,6 +1,7 @@
 import type { Config } from "../../src/config/config.ts";
 import { formatIssue } from "../../src/config/issue.ts";
 import { type LoadedConfig, parseConfig } from "../../src/config/load.ts";
+import { checkSigning } from "../../src/domain/header-rules.ts";
 import { checkSchedule } from "../../src/domain/schedule-check.ts";
 import { checkSource } from "../../src/domain/source-check.ts";
 
@@ -25,6 +26,7 @@ export function parseText(text: string, { env = {}, files = {} }: Surroundings =
     env,
     readFile,
     judgeSource: checkSource,
+    judgeEndpoint: checkSigning,
     judgeSchedule: checkSchedule,
   });
 }

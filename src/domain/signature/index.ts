@@ -5,23 +5,26 @@
 
 import { AppError } from "../errors.ts";
 import { prepareBasic } from "./basic.ts";
+import { prepareCustomSigner } from "./custom.ts";
 import { prepareDiscord } from "./discord.ts";
-import { prepareGithub } from "./github.ts";
+import { prepareGithub, prepareGithubSigner } from "./github.ts";
 import { prepareGitlab } from "./gitlab.ts";
 import { prepareHmac } from "./hmac.ts";
-import { prepareHookbridge } from "./hookbridge.ts";
+import { prepareHookbridge, prepareHookbridgeSigner } from "./hookbridge.ts";
 import { prepareLinear } from "./linear.ts";
 import { prepareNone } from "./none.ts";
 import { preparePaddle } from "./paddle.ts";
-import { preparePosthook } from "./posthook.ts";
-import { preparePyfly } from "./pyfly.ts";
+import { preparePingbackSigner } from "./pingback.ts";
+import { preparePosthook, preparePosthookSigner } from "./posthook.ts";
+import { preparePyfly, preparePyflySigner } from "./pyfly.ts";
 import { ACCEPTED } from "./refusal.ts";
 import { prepareShopify } from "./shopify.ts";
 import { prepareSlack } from "./slack.ts";
 import { prepareSquare } from "./square.ts";
 import { prepareStandard, prepareStandardSigner } from "./standard.ts";
-import { prepareStandardEd25519 } from "./standard-ed25519.ts";
-import { prepareStripe } from "./stripe.ts";
+import { prepareStandardEd25519, prepareStandardEd25519Signer, publicKeyOf } from "./standard-ed25519.ts";
+import { WEBHOOK_HEADERS } from "./standard-headers.ts";
+import { prepareStripe, prepareStripeSigner } from "./stripe.ts";
 import { prepareSvix } from "./svix.ts";
 import { prepareToken } from "./token.ts";
 import { prepareTwilio } from "./twilio.ts";
@@ -56,6 +59,14 @@ const VERIFIERS = {
 
 const SIGNERS = {
   standard: prepareStandardSigner,
+  "standard-ed25519": prepareStandardEd25519Signer,
+  hookbridge: prepareHookbridgeSigner,
+  posthook: preparePosthookSigner,
+  pingback: preparePingbackSigner,
+  pyfly: preparePyflySigner,
+  github: prepareGithubSigner,
+  stripe: prepareStripeSigner,
+  custom: prepareCustomSigner,
 };
 
 type VerifierTable = typeof VERIFIERS;
@@ -123,9 +134,41 @@ export function verify(spec: VerifySpec, request: SignedRequest, now: number): V
 export function signHeaders(spec: SignSpec, input: SignInput): SignatureHeader[] {
   let signer = signers.get(spec);
   if (signer === undefined) {
-    const prepare = SIGNERS[spec.scheme] as (spec: SignSpec) => Signer;
-    signer = prepare(spec);
+    signer = prepareSign(spec);
     signers.set(spec, signer);
   }
   return signer(input);
+}
+
+/** Derives the keys of a spec. Throws `invalid_request` when it cannot work. */
+export function prepareSign(spec: SignSpec): Signer {
+  const prepare = SIGNERS[spec.scheme] as (spec: SignSpec) => Signer;
+  return prepare(spec);
+}
+
+/**
+ * Signs under several schemes at once. Signatures of both kinds of Standard Webhooks share one header, as the
+ * standard foresees; of any other header that two schemes set, the later one's stays.
+ */
+export function signAll(specs: readonly SignSpec[], input: SignInput): SignatureHeader[] {
+  const [first, ...others] = specs;
+  if (first === undefined) return [];
+  const headers = signHeaders(first, input);
+  for (const spec of others) {
+    for (const [name, value] of signHeaders(spec, input)) {
+      const place = headers.findIndex(([known]) => known.toLowerCase() === name.toLowerCase());
+      const known = headers[place];
+      if (known === undefined) headers.push([name, value]);
+      else if (name === WEBHOOK_HEADERS.signature) headers[place] = [name, `${known[1]} ${value}`];
+      else headers[place] = [name, value];
+    }
+  }
+  return headers;
+}
+
+/** Returns the public keys that receivers need, `whpk_`, in the order of the secrets of standard-ed25519. */
+export function publicKeysOf(specs: readonly SignSpec[]): string[] {
+  return specs.flatMap((spec) =>
+    spec.scheme === "standard-ed25519" ? spec.secrets.map(({ value }) => publicKeyOf(value)) : [],
+  );
 }

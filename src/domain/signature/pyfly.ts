@@ -3,7 +3,8 @@
  */
 
 import { prepareHmac } from "./hmac.ts";
-import type { PresetOptions, Verifier } from "./types.ts";
+import { hmacSigner, type SignOptions } from "./hmac-signer.ts";
+import type { PresetOptions, Signer, Verifier } from "./types.ts";
 
 /** PyFly itself writes the prefix and accepts signatures without it. */
 export function preparePyfly(options: PresetOptions): Verifier {
@@ -14,5 +15,15 @@ export function preparePyfly(options: PresetOptions): Verifier {
     encoding: "hex",
     prefix: "sha256=",
     prefixOptional: true,
+  });
+}
+
+/** Of callbacks: the same on every attempt, as nothing but the body is signed (protocol section 5). */
+export function preparePyflySigner({ secrets }: SignOptions): Signer {
+  return hmacSigner({
+    secrets,
+    isSingle: true,
+    signed: ({ body }) => [body],
+    headers: ([digest]) => [["X-Pyfly-Signature", `sha256=${digest}`]],
   });
 }

@@ -1,11 +1,12 @@
 /** Standard Webhooks, symmetric (v1): https://github.com/standard-webhooks/standard-webhooks, spec. */
 
 import { AppError } from "../errors.ts";
+import { type SignOptions, signingKeys } from "./hmac-signer.ts";
 import { hmacVerifier } from "./hmac-verifier.ts";
 import { keyedHash } from "./keyed-hash.ts";
-import { prepareKeyring, validKeys } from "./keyring.ts";
+import { prepareKeyring } from "./keyring.ts";
 import { type StandardHeaderNames, standardReader, WEBHOOK_HEADERS } from "./standard-headers.ts";
-import type { PresetOptions, Secret, Signer, Verifier } from "./types.ts";
+import type { PresetOptions, Signer, Verifier } from "./types.ts";
 
 export function prepareStandard(options: PresetOptions): Verifier {
   return standardVerifier(options, WEBHOOK_HEADERS);
@@ -24,21 +25,14 @@ export function standardVerifier(options: PresetOptions, names: StandardHeaderNa
   });
 }
 
-export interface StandardSignOptions {
-  readonly secrets: readonly Secret[];
-}
-
 /**
  * Signs with every valid secret, in their order, so that receivers may change over at any time of a rotation.
- * When all have expired the first one signs all the same: an unsigned delivery would help nobody.
  */
-export function prepareStandardSigner({ secrets }: StandardSignOptions): Signer {
+export function prepareStandardSigner({ secrets }: SignOptions): Signer {
   const keyring = prepareKeyring(secrets, (value) => keyedHash("sha256", standardKey(value), "base64"));
-  const first = keyring.slice(0, 1).map((entry) => entry.key);
   return ({ id, timestamp, body, now }) => {
-    const valid = validKeys(keyring, now);
     const signed = [`${id}.${timestamp}.`, body];
-    const signatures = (valid.length > 0 ? valid : first).map((hash) => `v1,${hash(signed)}`);
+    const signatures = signingKeys(keyring, now).map((hash) => `v1,${hash(signed)}`);
     return [
       [WEBHOOK_HEADERS.id, id],
       [WEBHOOK_HEADERS.timestamp, String(timestamp)],

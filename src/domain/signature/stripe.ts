@@ -1,8 +1,9 @@
 /** Stripe: https://docs.stripe.com/webhooks/signature */
 
+import { hmacSigner, type SignOptions, timedBody } from "./hmac-signer.ts";
 import { hmacVerifier } from "./hmac-verifier.ts";
 import { timedPairsReader } from "./timed-pairs.ts";
-import type { PresetOptions, Verifier } from "./types.ts";
+import type { PresetOptions, Signer, Verifier } from "./types.ts";
 
 const HEADER = "Stripe-Signature";
 
@@ -24,5 +25,15 @@ export function prepareStripe({ secrets, toleranceMs }: PresetOptions): Verifier
       signatureKey: "v1",
       joint: ".",
     }),
+  });
+}
+
+export function prepareStripeSigner({ secrets }: SignOptions): Signer {
+  return hmacSigner({
+    secrets,
+    signed: timedBody,
+    headers: (digests, { timestamp }) => [
+      [HEADER, [`t=${timestamp}`, ...digests.map((digest) => `v1=${digest}`)].join(",")],
+    ],
   });
 }

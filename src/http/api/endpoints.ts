@@ -3,6 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { Endpoint } from "../../domain/endpoint.ts";
 import { AppError } from "../../domain/errors.ts";
 import { showId } from "../../domain/id.ts";
+import { publicKeysOf } from "../../domain/signature/index.ts";
 import type { ApiDeps } from "./deps.ts";
 import { pageOfLiving } from "./page.ts";
 import { findEndpoint, PAGE_QUERY, queryOf } from "./query.ts";
@@ -40,6 +41,9 @@ const ENDPOINT = named("Endpoint", {
   url: Type.String({ description: "Without a password." }),
   headerNames: Type.Array(Type.String(), { description: "Extra headers; their values may be secret." }),
   sign: Type.Array(Type.String(), { description: "Signature schemes." }),
+  publicKeys: Type.Array(Type.String(), {
+    description: "What receivers verify standard-ed25519 signatures with, in the order of the secrets.",
+  }),
   retry: RETRY,
   concurrency: Type.Integer(),
   rate: nullable(
@@ -85,6 +89,7 @@ function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<
     url: withoutPassword(endpoint.url),
     headerNames: Object.keys(endpoint.headers),
     sign: endpoint.sign.map(({ scheme }) => scheme),
+    publicKeys: publicKeysOf(endpoint.sign),
     retry: retry.kind === "ladder" ? { ...retry, delaysMs: [...retry.delaysMs] } : { ...retry },
     concurrency: endpoint.concurrency,
     rate: rate === null ? null : { ...rate },
