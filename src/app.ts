@@ -186,6 +186,7 @@ class PosternApp implements App {
       metrics: engine.metrics,
       durationBucketsMs: DURATION_BUCKETS_MS,
       ingest: engine.ingest,
+      acknowledgements: engine.acknowledgements,
       reads: store,
       store,
       publicUrl: server.publicUrl,
@@ -247,6 +248,7 @@ class PosternApp implements App {
       probe,
       profiles: createProfiles([NATIVE_PROFILE, ...DIALECTS.flatMap(({ profiles }) => profiles)]),
       inFlightMax: egress.maxInFlight,
+      publicUrl: this.#config.server.publicUrl,
       keepMs: {
         delivered: retention.deliveredMs,
         dead: retention.deadMs,

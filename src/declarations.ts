@@ -40,7 +40,7 @@ export function toProjectSettings(config: Config): ProjectSettings[] {
 }
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
-  const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker } = endpoint;
+  const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker, ack } = endpoint;
   return {
     project,
     name,
@@ -53,6 +53,7 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
     rate,
     timeoutMs,
     breaker,
+    ack,
   };
 }
 

@@ -237,6 +237,8 @@ export interface EndpointConfig {
   readonly timeoutMs: number;
   /** `failures` 0 switches it off. */
   readonly breaker: { readonly failures: number; readonly recoveryMs: number };
+  /** Null: an answer is the whole answer. */
+  readonly ack: { readonly deadlineMs: number; readonly deadlineMaxMs: number } | null;
 }
 
 export interface SubscriptionConfig {

@@ -278,7 +278,7 @@ function toSign(rule: DeclaredSign): SignConfig {
 
 /** `endpoint` must have been decoded and checked without a finding. */
 export function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): EndpointConfig {
-  const { project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker } = endpoint;
+  const { project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker, ack } = endpoint;
   return {
     project,
     name,
@@ -290,6 +290,7 @@ export function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number):
     rate: toRate(rate),
     timeoutMs: timeout ?? egressTimeoutMs,
     breaker: { failures: breaker.failures, recoveryMs: breaker.recovery },
+    ack: ack === undefined ? null : { deadlineMs: ack.deadline, deadlineMaxMs: ack.max_deadline },
   };
 }
 

@@ -192,6 +192,11 @@ const Breaker = Type.Object(
   { default: {} },
 );
 
+const Ack = Type.Object({
+  deadline: duration({ default: "5m" }),
+  max_deadline: duration({ default: "24h" }),
+});
+
 const Endpoint = Type.Object({
   project: name({ default: "default" }),
   name: name(),
@@ -203,6 +208,7 @@ const Endpoint = Type.Object({
   rate: Type.Optional(Rate),
   timeout: Type.Optional(duration()),
   breaker: Breaker,
+  ack: Type.Optional(Ack),
 });
 
 const Subscription = Type.Object({

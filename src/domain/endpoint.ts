@@ -2,6 +2,7 @@
  * Where deliveries go, as the engine sees it: the definition plus what an operator or the pressure rule did
  * to it.
  */
+import type { AckRule } from "./acknowledgement.ts";
 import type { Id } from "./id.ts";
 import type { RetryRule } from "./policy.ts";
 import type { BreakerRule } from "./pressure.ts";
@@ -33,6 +34,8 @@ export interface Endpoint {
   readonly rate: RateRule | null;
   readonly timeoutMs: number;
   readonly breaker: BreakerRule;
+  /** Null or absent: an answer is the whole answer. */
+  readonly ack?: AckRule | null;
   /** JSON of the door that made it, and read by none other. */
   readonly extra?: string;
   readonly pausedAt: number | null;

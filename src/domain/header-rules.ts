@@ -22,6 +22,8 @@ const RESERVED: ReadonlySet<string> = new Set([
   "webhook-id",
   "webhook-timestamp",
   "webhook-signature",
+  "postern-ack-url",
+  "postern-nack-url",
 ]);
 
 /** Whether nobody but Postern sets a header of that name. The name is lower-case. */

@@ -38,6 +38,8 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "x-forwarded-proto",
   "x-real-ip",
   "webhook-signature",
+  "postern-ack-url",
+  "postern-nack-url",
 ]);
 
 /** Whether a header of a payload travels on. The name is lower-case. */
@@ -45,7 +47,7 @@ export function isForwarded(name: string): boolean {
   return !NOT_FORWARDED.has(name) && !isReservedHeader(name);
 }
 
-export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow }) => {
+export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow, ackUrls }) => {
   const headers = new Headers();
   const dropped = connectionNamed(payload.headers.connection);
   for (const name in payload.headers) {
@@ -61,6 +63,11 @@ export const NATIVE_ENVELOPE: Envelope = ({ delivery, endpoint, payload, wallNow
   headers.set("webhook-timestamp", String(timestamp));
   const signed = signAll(endpoint.sign, { id, timestamp, body: payload.body, now: wallNow });
   for (const [name, value] of signed) setSpelled(headers, name, value);
+  if (endpoint.ack) {
+    const { ack, nack } = ackUrls(endpoint.timeoutMs + endpoint.ack.deadlineMaxMs);
+    headers.set("Postern-Ack-URL", ack);
+    headers.set("Postern-Nack-URL", nack);
+  }
   return { method: "POST", url: endpoint.url, headers, body: payload.body };
 };
 

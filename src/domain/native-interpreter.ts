@@ -1,4 +1,8 @@
-/** How native deliveries read an answer: 2xx succeeds, anything else failed, the body does not matter. */
+/**
+ * How native deliveries read an answer: 2xx succeeds, anything else failed, the body does not matter. A 202
+ * with `Postern-Ack-Deadline` from an endpoint that takes reports is a promise instead.
+ */
+import { type AckRule, ackDeadline } from "./acknowledgement.ts";
 import { type Answer, type Outcome, parseRetryAfter } from "./attempt.ts";
 import type { Interpreter } from "./strategy.ts";
 
@@ -8,12 +12,18 @@ const EXCERPT_BYTES = 1_024;
 export const NATIVE_INTERPRETER: Interpreter = {
   captureBytesMax: EXCERPT_BYTES,
   excerptBytesMax: EXCERPT_BYTES,
-  interpret: (answer, context) => ({
-    outcome: outcomeByStatus(answer, context.now),
+  interpret: (answer, { endpoint, now }) => ({
+    outcome: promised(answer, endpoint.ack ?? null, now) ?? outcomeByStatus(answer, now),
     followUps: [],
     detail: null,
   }),
 };
+
+function promised(answer: Answer, rule: AckRule | null, now: number): Outcome | null {
+  if (rule === null || answer.kind === "error" || answer.status !== 202) return null;
+  const deadlineAt = ackDeadline(rule, answer.headers.get("postern-ack-deadline"), now);
+  return deadlineAt === null ? null : { kind: "awaiting", status: 202, deadlineAt };
+}
 
 /**
  * Returns the outcome that the status alone tells; dialects build on it. Redirects are failures (not

@@ -5,8 +5,9 @@
  * engine looks the profile up and never asks which dialect it serves. A dialect registers its profiles in
  * app.ts.
  */
+import type { AckUrls } from "./acknowledgement.ts";
 import type { Answer, Outcome } from "./attempt.ts";
-import type { NewPayload } from "./delivery.ts";
+import type { DeliveryState, NewPayload } from "./delivery.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Id } from "./id.ts";
 import type { Policy } from "./policy.ts";
@@ -40,6 +41,8 @@ export interface EnvelopeInput {
   readonly now: number;
   /** Wall time, epoch ms: what a signature timestamp must be made of, also under a virtual clock. */
   readonly wallNow: number;
+  /** Where the receiver may report on this attempt later; good for so long from now. */
+  readonly ackUrls: (forMs: number) => AckUrls;
 }
 
 export interface OutboundRequest {
@@ -82,12 +85,26 @@ export interface Interpreter {
   readonly interpret: (answer: Answer, context: InterpreterContext) => Interpretation;
 }
 
+/** What became of a report on one of a product's deliveries, as runtime/acknowledgements.ts judged it. */
+export interface Reported {
+  readonly kind: "applied" | "repeated" | "resolved" | "superseded" | "expired";
+  readonly deliveryId: Id;
+  readonly attempt: number;
+  readonly isAck: boolean;
+  readonly state: DeliveryState;
+}
+
+/** Puts it into the product's own words. */
+export type ReportAnswer = (reported: Reported) => { readonly status: number; readonly body: unknown };
+
 export interface Profile {
   readonly name: string;
   readonly envelope: Envelope;
   readonly interpreter: Interpreter;
   readonly policy: Policy;
   readonly pressure: Pressure;
+  /** How a report at /cb/<token> is answered; the native words when absent. */
+  readonly reportAnswer?: ReportAnswer;
 }
 
 /** All profiles by name. A second one of the same name is a wiring mistake and stops the start. */

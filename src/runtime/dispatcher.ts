@@ -6,6 +6,7 @@
  * While the store cannot be written no attempt is started: its outcome could not be kept, and the receiver
  * would see it again. Outcomes of attempts that were already out stay in the writer's line.
  */
+import type { AckUrls } from "../domain/acknowledgement.ts";
 import {
   type AckReport,
   type Answer,
@@ -35,6 +36,7 @@ export interface DispatcherOptions {
   readonly directory: Directory;
   readonly breakers: Breakers;
   readonly log: Log;
+  readonly ackUrls: (deliveryId: Id, attempt: number, expiresAt: number) => AckUrls;
   readonly isStoreHealthy: () => boolean;
   readonly release: (hold: Hold, isUsed: boolean) => void;
   /** An untouched delivery is back in the queue, due then. */
@@ -196,7 +198,7 @@ export class Dispatcher {
 
   /** The request, or as an answer why there can be none: a header value that HTTP cannot carry, say. */
   #makeRequest({ claimed, endpoint, profile }: Attempt): OutboundRequest | Answer {
-    const { clock } = this.#options;
+    const { clock, ackUrls } = this.#options;
     try {
       return profile.envelope({
         delivery: claimed.facts,
@@ -205,6 +207,7 @@ export class Dispatcher {
         attempt: claimed.position.attemptCount + 1,
         now: clock.now(),
         wallNow: clock.wallNow(),
+        ackUrls: (forMs) => ackUrls(claimed.facts.id, claimed.position.attemptCount + 1, clock.now() + forMs),
       });
     } catch (error) {
       const text = `the request could not be made: ${error instanceof Error ? error.message : String(error)}`;

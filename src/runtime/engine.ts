@@ -7,10 +7,11 @@ import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
 import { DEADLINE_LANE } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { createIdFactory, type Id } from "../domain/id.ts";
-import type { Lookup, RejectionDetail } from "../domain/reads.ts";
+import type { DeliveryDetail, Lookup, RejectionDetail } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { Source } from "../domain/source.ts";
 import type { Profile } from "../domain/strategy.ts";
+import { Acknowledgements } from "./acknowledgements.ts";
 import { type Admit, createAdmit } from "./admit.ts";
 import type { Settling } from "./advance.ts";
 import { Breakers } from "./breakers.ts";
@@ -69,6 +70,9 @@ export interface EngineStore
     TransitionStore {
   readonly lease: number;
   readonly newestId: Id | null;
+  /** What tokens are signed with. */
+  readonly tokenKey: Uint8Array;
+  getDelivery(lookup: Lookup): Promise<DeliveryDetail | null>;
   readonly health: { readonly isHealthy: boolean };
   reject(rejection: NewRejection): Promise<void>;
   getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
@@ -88,6 +92,8 @@ export interface EngineOptions {
   readonly probe: Probe;
   readonly profiles: ReadonlyMap<string, Profile>;
   readonly inFlightMax: number;
+  /** Without a trailing slash; where receivers reach us. */
+  readonly publicUrl: string;
   readonly keepMs: RetentionOptions["keepMs"];
   readonly diskBytesMax: number;
   readonly sweepEveryMs?: number;
@@ -109,6 +115,7 @@ export class Engine {
   readonly ingest: Ingest;
   readonly admit: Admit;
   readonly commands: Commands;
+  readonly acknowledgements: Acknowledgements;
   readonly scheduler: Scheduler;
   readonly schedules: Schedules;
   readonly timers: Timers;
@@ -148,7 +155,11 @@ export class Engine {
     const { parking } = this;
     this.releases = new Releases({ ...wiring, parking });
     const settler = new Settler({ ...wiring, parking });
-    this.dispatcher = new Dispatcher({ ...wiring, settler });
+    this.dispatcher = new Dispatcher({
+      ...wiring,
+      settler,
+      ackUrls: (id, attempt, expiresAt) => this.acknowledgements.urls(id, attempt, expiresAt),
+    });
     this.deadlines = new Deadlines({ ...wiring, settler });
     this.intake = new Intake(wiring);
     const refusals = new Refusals(wiring);
@@ -159,6 +170,10 @@ export class Engine {
       parking,
       deadlines: this.deadlines,
       reportEarly: (id, report) => this.dispatcher.report(id, report),
+    });
+    this.acknowledgements = new Acknowledgements({
+      ...wiring,
+      acknowledge: (id, report) => this.commands.acknowledge(id, report),
     });
     const prepare = createOutgoing(wiring);
     this.scheduler = new Scheduler({ ...wiring, prepare });

@@ -148,6 +148,8 @@ export interface Store extends ListReads, ScheduleVerbs {
   readonly lease: number;
   /** The newest id in the file: the floor for an id factory. */
   readonly newestId: Id | null;
+  /** What tokens (callbacks, tickets, downloads) are signed with; the same for the life of the file. */
+  readonly tokenKey: Uint8Array;
   readonly durability: "fsync" | "relaxed";
   readonly health: WriterHealth;
   counts(): StoreCounts;

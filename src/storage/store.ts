@@ -21,6 +21,7 @@ import { readPull } from "./pull.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createScheduleReads } from "./schedule-reads.ts";
 import { createSealing, isSameCheck, type Sealing } from "./sealing.ts";
+import { tokenKey } from "./secrets.ts";
 import { loadSources } from "./sources.ts";
 import { loadSubscriptions } from "./subscriptions.ts";
 import { Writer } from "./writer.ts";
@@ -83,6 +84,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
   const { db, readDb, sealing, lease } = parts;
   const { clock } = options;
   const newestId = readNewestId(db);
+  const signsTokens = tokenKey(db, sealing, options.randomBytes);
   const writer = new Writer<Command>({
     db,
     apply: createApply({ db, sealing, lease, lastSeq: readLastSeq(db) }),
@@ -101,6 +103,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
   return {
     lease,
     newestId,
+    tokenKey: signsTokens,
     durability: options.durability,
     get health() {
       return writer.health;

@@ -75,6 +75,7 @@ describe("Defaults", () => {
         name: "app",
         url: "https://example.com/",
         sign: [],
+        ack: null,
         headers: {},
         retry: { kind: "standard" },
         concurrency: 16,

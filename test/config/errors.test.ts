@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
+import { ConfigSchema } from "../../src/config/schema.ts";
 import { errorsOf, parseText, warningsOf } from "./parse-text.ts";
 
 const DURATION = 'a duration such as "30s" (more than 0, at most 3650d)';
@@ -25,7 +26,7 @@ const BECAUSE_TEMPLATE = "expected a header name, because template uses";
 const BY = 'a list such as ["header:Idempotency-Key", "json:id"]';
 const INSTANT = "a date and time with offset such as 2026-12-01T00:00:00Z";
 const TABLES = "one of server, store, egress, log, dev, project, source, endpoint, subscription, schedule";
-const ENDPOINT_KEYS = "project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker";
+const ENDPOINT_KEYS = Object.keys(ConfigSchema.properties.endpoint.items.properties).join(", ");
 const OWN_KEY = "a key of your own, because a listener is not on the loopback interface";
 const URL_TEXT = "an absolute http or https URL without credentials and fragment";
 

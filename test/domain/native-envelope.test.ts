@@ -25,6 +25,10 @@ function envelope(change: {
     attempt: 1,
     now: 0,
     wallNow,
+    ackUrls: (forMs) => ({
+      ack: `http://postern.test/cb/a${forMs}`,
+      nack: `http://postern.test/cb/n${forMs}`,
+    }),
   };
   return { delivery, ...NATIVE_ENVELOPE(input) };
 }

@@ -14,6 +14,7 @@ const clock = new SystemClock();
 const egress = createEgress({ allowPrivate: [], clock });
 const sender = createSender({ clock, egress });
 const secrets = [{ value: "s3cret" }];
+const ackUrls = () => ({ ack: "http://postern.test/cb/a", nack: "http://postern.test/cb/n" });
 
 /** Accepts one connection, answers 204 and resolves with the header lines. */
 async function listenOnce() {
@@ -54,7 +55,15 @@ async function linesOf({ sign, fixed = {}, passed = {} }: Sent): Promise<string[
     spec: null,
   };
   const payload = { headers: passed, body: Buffer.from("{}") };
-  const request = NATIVE_ENVELOPE({ delivery, endpoint, payload, attempt: 1, now: NOW, wallNow: NOW });
+  const request = NATIVE_ENVELOPE({
+    delivery,
+    endpoint,
+    payload,
+    attempt: 1,
+    now: NOW,
+    wallNow: NOW,
+    ackUrls,
+  });
   await sender.send({ ...request, timeoutMs: 5_000, captureBytesMax: 10, isTrusted: true });
   return receiver.received;
 }

@@ -109,6 +109,7 @@ export class TestEngine implements AsyncDisposable {
       probe: this.probe,
       profiles: createProfiles(setup.profiles ?? [NATIVE_PROFILE]),
       inFlightMax: 1_024,
+      publicUrl: "http://postern.test",
       keepMs: KEEP_MS,
       diskBytesMax: Number.MAX_SAFE_INTEGER,
       ...setup.engine,

@@ -204,6 +204,7 @@ function createTestEngine({ send, ...shared }: EngineParts): Engine {
     random: testRandom(),
     sender: { send, abortAll: () => {} },
     inFlightMax: 64,
+    publicUrl: "http://127.0.0.1:8420",
     keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
     diskBytesMax: 1e9,
   });
@@ -312,10 +313,11 @@ function move(clock: FakeClock, target: number): Advanced {
 }
 
 function contextOf({ engine, options }: Parts, deps: ReturnType<typeof createDeps>): DialectContext {
-  const { ingest, metrics, nextId } = engine;
+  const { ingest, acknowledgements, metrics, nextId } = engine;
   return {
     ...deps,
     ingest,
+    acknowledgements,
     metrics,
     nextId,
     random: testRandom(),

@@ -49,6 +49,17 @@ const ENDPOINT = named("Endpoint", {
   rate: nullable(
     Type.Object({ perSecond: Type.Number(), burst: Type.Number() }, { additionalProperties: false }),
   ),
+  ack: nullable(
+    Type.Object(
+      {
+        deadlineMs: Type.Integer({
+          description: "For a receiver that asks for a deadline without saying which.",
+        }),
+        deadlineMaxMs: Type.Integer({ description: "No receiver gets longer." }),
+      },
+      { additionalProperties: false, description: "Receivers may answer 202 and report later." },
+    ),
+  ),
   timeoutMs: Type.Integer(),
   state: oneOf(["active", "paused", "disabled", "retired"]),
   pausedAt: nullable(INSTANT),
@@ -93,6 +104,7 @@ function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<
     retry: retry.kind === "ladder" ? { ...retry, delaysMs: [...retry.delaysMs] } : { ...retry },
     concurrency: endpoint.concurrency,
     rate: rate === null ? null : { ...rate },
+    ack: endpoint.ack ?? null,
     timeoutMs: endpoint.timeoutMs,
     state: stateOf(endpoint),
     pausedAt: showOptionalInstant(endpoint.pausedAt),
