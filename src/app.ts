@@ -101,7 +101,7 @@ class PosternApp implements App {
     this.#engine = engine;
     if (clock instanceof VirtualClock) this.#advance = new Advance({ clock, engine: this.#world(engine) });
     await engine.reconcile(toDeclarations(config));
-    const context = this.#context(store, engine);
+    const context = this.#context(store, engine, probe);
     const dialects = openDialects(DIALECTS, context);
     this.#dialects = dialects;
     await dialects.reconcile(toProjectSettings(config));
@@ -166,12 +166,16 @@ class PosternApp implements App {
     };
   }
 
-  #context(store: Store, engine: Engine): DialectContext {
+  #context(store: Store, engine: Engine, probe: Probe): DialectContext {
     const { clock, random, log, version } = this.#options;
     const { server, dev } = this.#config;
     return {
       random,
       nextId: engine.nextId,
+      intake: engine.intake,
+      probe,
+      callbacks: store,
+      endpoints: engine.endpoints,
       clock,
       log,
       bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),

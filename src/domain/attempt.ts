@@ -5,6 +5,7 @@ export const FAILURE_KINDS = [
   "answer", // a 2xx whose body says that it failed
   "transport", // no answer: DNS, connect, TLS, reset, garbage
   "timeout",
+  "refused", // its envelope says that it must not be sent any more; final whatever the policy
   "blocked", // the target's address is not allowed; nothing was sent
   "deadline", // an awaited acknowledgement did not come in time
   "nack", // the receiver reported failure after it had accepted

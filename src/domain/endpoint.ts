@@ -36,6 +36,8 @@ export interface Endpoint {
   readonly breaker: BreakerRule;
   /** Null or absent: an answer is the whole answer. */
   readonly ack?: AckRule | null;
+  /** Made by a dialect on the word of the configuration file, and trusted as what stands in it. */
+  readonly isDeclared?: boolean;
   /** JSON of the door that made it, and read by none other. */
   readonly extra?: string;
   readonly pausedAt: number | null;
@@ -48,5 +50,5 @@ export interface Endpoint {
 
 /** Config-declared targets are the operator's own word and may be private; API-made ones need a rule. */
 export function isTrusted(endpoint: Endpoint): boolean {
-  return endpoint.door === "config";
+  return endpoint.door === "config" || endpoint.isDeclared === true;
 }

@@ -1,4 +1,5 @@
 /** A received request, as it is about to be stored with everything that follows from it. */
+import type { NewCallbackExecution } from "./callback.ts";
 import type { NewDelivery } from "./delivery.ts";
 import type { Id } from "./id.ts";
 import type { Admission } from "./rejection.ts";
@@ -17,6 +18,8 @@ export interface NewEvent {
   readonly body: Uint8Array;
   readonly dedupe: { readonly key: string; readonly expiresAt: number } | null;
   readonly deliveries: readonly NewDelivery[];
+  /** Those without a refusal belong to the delivery of the same id. */
+  readonly callbacks?: readonly NewCallbackExecution[];
   /** Absent for what came in the ordinary way. A rejection is admitted once; again is a duplicate. */
   readonly admission?: Admission;
 }

@@ -13,9 +13,16 @@ import { MINUTE, SECOND } from "./duration.ts";
 export interface BreakerRule {
   /** Consecutive failures that open it; 0 switches it off. */
   readonly failures: number;
-  /** Wait before the first probe; it doubles with each failed probe up to RECOVERY_MAX_MS. */
+  /** Wait before the first probe; it doubles with each failed probe up to `recoveryMaxMs`. */
   readonly recoveryMs: number;
+  /** Ten minutes when absent; the same as `recoveryMs` for a wait that never grows. */
+  readonly recoveryMaxMs?: number;
+  /** Whose breaker it is, when that is not for the pressure rule to say. */
+  readonly scope?: PressureScope;
 }
+
+/** Who shares a breaker: one endpoint, all of one origin, or all of one profile in a project. */
+export type PressureScope = "endpoint" | "origin" | "global";
 
 /**
  * Ten failures in a row are no hiccup at the default concurrency of 16, and a hiccup costs only 30 s. A
@@ -35,8 +42,7 @@ export interface BreakerState {
 export const CLOSED: BreakerState = { kind: "closed", failures: 0, retryAt: 0, openings: 0 };
 
 export interface Pressure {
-  /** Whether lanes of one endpoint or of one origin share a breaker. */
-  readonly scope: "endpoint" | "origin";
+  readonly scope: PressureScope;
   /** `transport`: any HTTP answer is a success for the breaker; `failures`: every failed outcome counts. */
   readonly counts: "transport" | "failures";
   /** `park`: an open breaker holds deliveries back; `spend`: it uses up their attempts. */
@@ -67,7 +73,7 @@ export function recordOutcome(
   // Attempts that were under way when it opened still come back; they must not push the probe further out.
   if (state.kind === "open") return state;
   const openings = state.openings + 1;
-  const waitMs = Math.min(rule.recoveryMs * 2 ** (openings - 1), RECOVERY_MAX_MS);
+  const waitMs = Math.min(rule.recoveryMs * 2 ** (openings - 1), rule.recoveryMaxMs ?? RECOVERY_MAX_MS);
   return { kind: "open", failures, retryAt: now + waitMs, openings };
 }
 

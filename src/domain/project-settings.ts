@@ -4,4 +4,33 @@
  */
 export interface ProjectSettings {
   readonly project: string;
+  readonly pyfly?: PyflySettings;
+}
+
+export interface PyflySettings {
+  /** Of one attempt. */
+  readonly timeoutMs: number;
+  readonly breaker: {
+    /** Consecutive attempts without any answer. */
+    readonly failures: number;
+    readonly recoveryMs: number;
+    readonly scope: "origin" | "global";
+  };
+  readonly configs: readonly DeclaredCallbackConfig[];
+}
+
+/** A [[callback_config]] of the file; tenant and name tell it from the others of its project. */
+export interface DeclaredCallbackConfig {
+  readonly tenant: string;
+  readonly name: string;
+  readonly isEnabled: boolean;
+  readonly secret: string | null;
+  readonly attemptsMax: number;
+  readonly backoffMs: number;
+  readonly authorizedDomains: readonly { readonly domain: string; readonly description: string }[];
+  readonly subscriptions: readonly {
+    readonly eventType: string;
+    readonly targetUrl: string;
+    readonly headers: Readonly<Record<string, string>>;
+  }[];
 }

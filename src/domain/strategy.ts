@@ -52,6 +52,15 @@ export interface OutboundRequest {
   readonly body: Uint8Array | null;
 }
 
+/**
+ * Thrown by an envelope when there is nothing to send any more: the delivery is dead at once, with this text
+ * as its error. The message is safe to show.
+ */
+export class DeliveryRefusedError extends Error {
+  override readonly name = "DeliveryRefusedError";
+}
+
+/** May throw DeliveryRefusedError. Anything else that it throws is a failed attempt like any other. */
 export type Envelope = (input: EnvelopeInput) => OutboundRequest;
 
 /** A delivery that an answer asks for (fan-out). It commits with the outcome or not at all. */

@@ -6,6 +6,10 @@ import type { Id } from "../domain/id.ts";
 import type { ProjectSettings } from "../domain/project-settings.ts";
 import type { Profile } from "../domain/strategy.ts";
 import type { Settling } from "../runtime/advance.ts";
+import type { EndpointWrites } from "../runtime/endpoints.ts";
+import type { Intake } from "../runtime/intake.ts";
+import type { CallbackStore } from "../runtime/ports.ts";
+import type { Probe } from "../runtime/probe.ts";
 import type { Random } from "../runtime/random.ts";
 import type { Door } from "./door.ts";
 import type { NativeDoorsOptions } from "./doors.ts";
@@ -14,6 +18,10 @@ import type { NativeDoorsOptions } from "./doors.ts";
 export interface DialectContext extends NativeDoorsOptions {
   readonly nextId: () => Id;
   readonly random: Random;
+  readonly intake: Intake;
+  readonly probe: Probe;
+  readonly callbacks: CallbackStore;
+  readonly endpoints: EndpointWrites;
 }
 
 export interface DialectServices {

@@ -102,7 +102,9 @@ export class Breakers {
   }
 
   #key(endpoint: Endpoint): string {
-    return this.#pressure(endpoint).scope === "origin" ? new URL(endpoint.url).origin : endpoint.id;
+    const scope = endpoint.breaker.scope ?? this.#pressure(endpoint).scope;
+    if (scope === "global") return `${endpoint.profile} ${endpoint.project}`;
+    return scope === "origin" ? new URL(endpoint.url).origin : endpoint.id;
   }
 
   /** A dialect that is gone leaves endpoints behind. They wait, and must not stop the lanes of the others. */

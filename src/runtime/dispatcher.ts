@@ -17,7 +17,12 @@ import {
 import { release } from "../domain/delivery.ts";
 import { type Endpoint, isTrusted } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
-import type { Interpretation, OutboundRequest, Profile } from "../domain/strategy.ts";
+import {
+  DeliveryRefusedError,
+  type Interpretation,
+  type OutboundRequest,
+  type Profile,
+} from "../domain/strategy.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
@@ -210,6 +215,9 @@ export class Dispatcher {
         ackUrls: (forMs) => ackUrls(claimed.facts.id, claimed.position.attemptCount + 1, clock.now() + forMs),
       });
     } catch (error) {
+      if (error instanceof DeliveryRefusedError) {
+        return { kind: "error", failure: "refused", text: error.message };
+      }
       const text = `the request could not be made: ${error instanceof Error ? error.message : String(error)}`;
       return { kind: "error", failure: "transport", text };
     }

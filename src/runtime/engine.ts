@@ -20,6 +20,7 @@ import { Commands } from "./commands.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import { EndpointWrites } from "./endpoints.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Ingest } from "./ingest.ts";
 import { Intake } from "./intake.ts";
@@ -115,6 +116,7 @@ export class Engine {
   readonly ingest: Ingest;
   readonly admit: Admit;
   readonly commands: Commands;
+  readonly endpoints: EndpointWrites;
   readonly acknowledgements: Acknowledgements;
   readonly scheduler: Scheduler;
   readonly schedules: Schedules;
@@ -175,6 +177,7 @@ export class Engine {
       ...wiring,
       acknowledge: (id, report) => this.commands.acknowledge(id, report),
     });
+    this.endpoints = new EndpointWrites(wiring);
     const prepare = createOutgoing(wiring);
     this.scheduler = new Scheduler({ ...wiring, prepare });
     this.schedules = new Schedules({ ...wiring, prepare });

@@ -39,7 +39,15 @@ const FULL_RETRY_MS = MINUTE;
 /** What becomes of an accepted event: sent, held until its source resumes, or kept for whoever fetches it. */
 export type Routing =
   | { readonly kind: "send" | "hold"; readonly endpoints: readonly Endpoint[] }
-  | { readonly kind: "pull"; readonly source: Source };
+  | { readonly kind: "pull"; readonly source: Source }
+  | { readonly kind: "prepared"; readonly deliveries: readonly PreparedDelivery[] };
+
+/** A delivery whose maker has an id and a spec for it already. */
+export interface PreparedDelivery {
+  readonly id: Id;
+  readonly endpoint: Endpoint;
+  readonly spec: string;
+}
 
 interface Planned {
   /** Null in pull mode. */
@@ -90,6 +98,11 @@ export class Intake {
           delivery: this.#delivery(endpoint, { state: "held", dueAt: DUE_ON_RESUME }),
           place: null,
         }));
+      case "prepared":
+        return routing.deliveries.map(({ endpoint, id, spec }) => {
+          const plan = this.#plan(endpoint, dueAt, bytes);
+          return { ...plan, delivery: { ...plan.delivery, id, spec } };
+        });
       case "pull": {
         const { project, id, seq } = routing.source;
         const target = { project, id, lane: pullLane(seq), profile: PULL_PROFILE };

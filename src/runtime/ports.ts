@@ -1,4 +1,5 @@
 /** What the services need of storage: small interfaces, declared here and fulfilled in app.ts. */
+import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
@@ -29,6 +30,12 @@ export interface Located {
   readonly facts: DeliveryFacts;
   /** False when its body is gone: it cannot be sent again. */
   readonly hasPayload: boolean;
+}
+
+export interface CallbackStore extends CallbackReads {
+  putCallbackConfig(definition: CallbackConfigDefinition, now: number): Promise<CallbackConfig>;
+  retireCallbackConfig(id: Id, now: number): Promise<CallbackConfig | null>;
+  loadCallbackConfigs(): Promise<readonly CallbackConfig[]>;
 }
 
 export interface AcceptStore {

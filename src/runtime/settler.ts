@@ -97,7 +97,7 @@ export class Settler {
   #decide({ delivery, endpoint, outcome, attempt }: Judged, now: number): Decision | null {
     if (outcome.kind !== "failed") return null;
     const profile = this.#options.profiles.get(delivery.profile);
-    if (!profile) return { kind: "dead" };
+    if (!profile || outcome.failure === "refused") return { kind: "dead" };
     try {
       return profile.policy({
         rule: endpoint.retry,

@@ -2,11 +2,13 @@
  * Everything that can be written, as values, and the table that applies them inside the writer's transaction.
  */
 import type { Database } from "bun:sqlite";
+import type { CallbackConfigDefinition } from "../domain/callback.ts";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { QueuedRelease, ScheduleStep } from "../domain/schedule-definition.ts";
+import { createCallbackWrites } from "./callbacks.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
   ApiKeyDefinition,
@@ -16,7 +18,7 @@ import type {
   SourceDefinition,
   SubscriptionDefinition,
 } from "./contract.ts";
-import { createDeliveryInserter } from "./deliveries.ts";
+import { createDeliveryInserter, type DeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
 import { createKeyWrites } from "./keys.ts";
@@ -47,6 +49,12 @@ export type Command =
   | { readonly verb: "putSubscription"; readonly definition: SubscriptionDefinition; readonly now: number }
   | { readonly verb: "putProject"; readonly definition: ProjectDefinition; readonly now: number }
   | { readonly verb: "putApiKey"; readonly definition: ApiKeyDefinition; readonly now: number }
+  | {
+      readonly verb: "putCallbackConfig";
+      readonly definition: CallbackConfigDefinition;
+      readonly now: number;
+    }
+  | { readonly verb: "retireCallbackConfig"; readonly id: Id; readonly now: number }
   | { readonly verb: "putSchedule"; readonly write: ScheduleWrite }
   | { readonly verb: "fireSchedule"; readonly step: ScheduleStep }
   | { readonly verb: "releaseRuns"; readonly release: QueuedRelease }
@@ -86,6 +94,27 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   let seq = context.lastSeq;
   const nextSeq = () => ++seq;
   const insertDelivery = createDeliveryInserter(db, nextSeq, lease);
+  const table: CommandTable = {
+    ...deliveryVerbs({ db, lease, nextSeq, insertDelivery }),
+    ...objectVerbs(db, sealing),
+    ...scheduleVerbs(db, insertDelivery),
+    ...callbackVerbs(db, sealing),
+  };
+  return (command) => {
+    // The verb picks the entry for its own command; the types cannot follow that.
+    const applyOne = table[command.verb] as (command: Command) => unknown;
+    return applyOne(command);
+  };
+}
+
+interface DeliveryParts {
+  readonly db: Database;
+  readonly lease: number;
+  readonly nextSeq: () => number;
+  readonly insertDelivery: DeliveryInserter;
+}
+
+function deliveryVerbs({ db, lease, nextSeq, insertDelivery }: DeliveryParts) {
   const events = createEventWrites(db, insertDelivery, nextSeq);
   const claim = createClaim(db, lease);
   const transition = createTransition(db, insertDelivery);
@@ -94,13 +123,7 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   const releases = createReleases(db);
   const processes = createProcessWrites(db, lease);
   const purge = createPurge(db, lease);
-  const endpoints = createEndpointWrites(db, sealing);
-  const sources = createSourceWrites(db, sealing);
-  const subscriptions = createSubscriptionWrites(db);
-  const keys = createKeyWrites(db);
-  const schedules = createScheduleWrites(db);
-  const runs = createRunWrites(db, insertDelivery);
-  const table: CommandTable = {
+  return {
     accept: ({ event }) =>
       event.admission === undefined
         ? events.accept(event)
@@ -114,17 +137,20 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     releaseHeld: ({ input }) => releases.releaseHeld(input),
     heartbeat: ({ now }) => processes.heartbeat(now),
     purge: ({ input }) => purge(input),
+  } satisfies Partial<CommandTable>;
+}
+
+function objectVerbs(db: Database, sealing: Sealing) {
+  const endpoints = createEndpointWrites(db, sealing);
+  const sources = createSourceWrites(db, sealing);
+  const subscriptions = createSubscriptionWrites(db);
+  const keys = createKeyWrites(db);
+  return {
     putEndpoint: ({ definition, now }) => endpoints.putEndpoint(definition, now),
     putSource: ({ definition, now }) => sources.putSource(definition, now),
     putSubscription: ({ definition, now }) => subscriptions.putSubscription(definition, now),
     putProject: ({ definition, now }) => keys.putProject(definition, now),
     putApiKey: ({ definition, now }) => keys.putApiKey(definition, now),
-    putSchedule: ({ write }) => schedules.putSchedule(write),
-    fireSchedule: ({ step }) => runs.fireSchedule(step),
-    releaseRuns: ({ release }) => runs.releaseRuns(release),
-    runSchedule: ({ release }) => runs.runSchedule(release),
-    setSchedulePaused: ({ pause }) => schedules.setSchedulePaused(pause),
-    retireSchedule: ({ id, now }) => schedules.retireSchedule(id, now),
     setEndpointPaused: ({ id, pausedAt }) => endpoints.setEndpointPaused(id, pausedAt),
     setEndpointDisabled: ({ id, disabled }) => endpoints.setEndpointDisabled(id, disabled),
     setSourcePaused: ({ id, pausedAt }) => sources.setSourcePaused(id, pausedAt),
@@ -133,10 +159,26 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     retireSubscription: ({ id, now }) => subscriptions.retireSubscription(id, now),
     retireProject: ({ name, now }) => keys.retireProject(name, now),
     retireApiKey: ({ id, now }) => keys.retireApiKey(id, now),
-  };
-  return (command) => {
-    // The verb picks the entry for its own command; the types cannot follow that.
-    const applyOne = table[command.verb] as (command: Command) => unknown;
-    return applyOne(command);
-  };
+  } satisfies Partial<CommandTable>;
+}
+
+function scheduleVerbs(db: Database, insertDelivery: DeliveryInserter) {
+  const schedules = createScheduleWrites(db);
+  const runs = createRunWrites(db, insertDelivery);
+  return {
+    putSchedule: ({ write }) => schedules.putSchedule(write),
+    fireSchedule: ({ step }) => runs.fireSchedule(step),
+    releaseRuns: ({ release }) => runs.releaseRuns(release),
+    runSchedule: ({ release }) => runs.runSchedule(release),
+    setSchedulePaused: ({ pause }) => schedules.setSchedulePaused(pause),
+    retireSchedule: ({ id, now }) => schedules.retireSchedule(id, now),
+  } satisfies Partial<CommandTable>;
+}
+
+function callbackVerbs(db: Database, sealing: Sealing) {
+  const callbacks = createCallbackWrites(db, sealing);
+  return {
+    putCallbackConfig: ({ definition, now }) => callbacks.putCallbackConfig(definition, now),
+    retireCallbackConfig: ({ id, now }) => callbacks.retireCallbackConfig(id, now),
+  } satisfies Partial<CommandTable>;
 }

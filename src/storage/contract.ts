@@ -5,6 +5,7 @@
  * shutting_down.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
+import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
@@ -143,7 +144,16 @@ export interface ScheduleVerbs {
   waitingRuns(seq: number, limit: number): Promise<readonly number[]>;
 }
 
-export interface Store extends ListReads, ScheduleVerbs {
+/** Who is told of which events, and what came of it. */
+export interface CallbackVerbs extends CallbackReads {
+  /** Inserts, or updates the config of the same id. */
+  putCallbackConfig(definition: CallbackConfigDefinition, now: number): Promise<CallbackConfig>;
+  retireCallbackConfig(id: Id, now: number): Promise<CallbackConfig | null>;
+  /** The living ones, in the order in which they were made. */
+  loadCallbackConfigs(): Promise<readonly CallbackConfig[]>;
+}
+
+export interface Store extends ListReads, ScheduleVerbs, CallbackVerbs {
   /** The number of this process: the lease that its deliveries carry. */
   readonly lease: number;
   /** The newest id in the file: the floor for an id factory. */

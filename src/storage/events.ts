@@ -4,6 +4,7 @@
 import type { Database } from "bun:sqlite";
 import type { NewDelivery } from "../domain/delivery.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
+import { createExecutionInserter } from "./callbacks.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
 import { idBytes, idText } from "./ids.ts";
 
@@ -24,6 +25,8 @@ export function createEventWrites(db: Database, insertDelivery: DeliveryInserter
     `INSERT INTO event (seq, id, project, source_seq, type, tenant, received_at, remote_address, size_bytes)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
+
+  const acceptCallbacks = createCallbackAccept(db, nextSeq);
 
   function accept(event: NewEvent): Accepted {
     const id = idBytes(event.id);
@@ -55,8 +58,27 @@ export function createEventWrites(db: Database, insertDelivery: DeliveryInserter
         createdAt: event.admission?.at ?? receivedAt,
       }),
     );
+    if (event.callbacks !== undefined) acceptCallbacks(event, seq, seqs);
     return { isDuplicate: false, id: event.id, seqs };
   }
 
   return { accept };
+}
+
+/** Stores the executions of callbacks, each under the number of its delivery or one of its own. */
+function createCallbackAccept(db: Database, nextSeq: () => number) {
+  const insertExecution = createExecutionInserter(db, nextSeq);
+  return (event: NewEvent, eventSeq: number, seqs: readonly number[]): void => {
+    const owner = {
+      eventSeq,
+      project: event.project,
+      tenant: event.tenant ?? "",
+      type: event.type ?? "",
+      createdAt: event.receivedAt,
+    };
+    for (const execution of event.callbacks ?? []) {
+      const index = event.deliveries.findIndex(({ id }) => id === execution.id);
+      insertExecution(execution, seqs[index] ?? null, owner);
+    }
+  };
 }

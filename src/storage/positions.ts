@@ -64,7 +64,7 @@ const NEWEST_ID_SQL = `SELECT max(id) AS id FROM (
 
 const LAST_SEQ_SQL = `SELECT max(seq) AS seq FROM (
     SELECT max(seq) AS seq FROM event UNION ALL SELECT max(seq) FROM delivery
-    UNION ALL SELECT max(seq) FROM payload
+    UNION ALL SELECT max(seq) FROM payload UNION ALL SELECT max(seq) FROM callback_execution
   )`;
 
 export function createPositionReads(db: Database) {

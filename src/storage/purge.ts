@@ -69,7 +69,9 @@ function createDeleteDelivery(db: Database): (seq: number) => void {
   const delivery = db.query("DELETE FROM delivery WHERE seq = ?");
   const attempts = db.query("DELETE FROM attempt WHERE delivery_seq = ?");
   const payload = db.query("DELETE FROM payload WHERE seq = ?");
+  const execution = db.query("DELETE FROM callback_execution WHERE seq = ?");
   return (seq) => {
+    execution.run(seq);
     attempts.run(seq);
     payload.run(seq);
     delivery.run(seq);
@@ -148,6 +150,7 @@ function createNotable(db: Database, states: readonly string[], instant: string)
 
 function createEvents(db: Database): Step {
   const event = db.query("DELETE FROM event WHERE seq = ?");
+  const refused = db.query("DELETE FROM callback_execution WHERE event_seq = ? AND refusal IS NOT NULL");
   const payload = db.query("DELETE FROM payload WHERE seq = ?");
   return createSweep(db, {
     table: "event",
@@ -156,6 +159,7 @@ function createEvents(db: Database): Step {
     find: `SELECT seq FROM event e WHERE seq BETWEEN ? AND ? AND received_at <= ?
       AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = e.seq) ORDER BY seq LIMIT ?`,
     remove: (seq) => {
+      refused.run(seq);
       payload.run(seq);
       event.run(seq);
     },

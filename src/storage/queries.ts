@@ -3,7 +3,9 @@
  * afford.
  */
 import type { Database } from "bun:sqlite";
+import type { CallbackFilter } from "../domain/callback.ts";
 import type { DeliveryFilter, EventFilter, Lookup, PageInput, RejectionFilter } from "../domain/reads.ts";
+import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
 import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
 import { getEvent, isBoundedEventList, listEvents } from "./list-events.ts";
 import { getRejection, isBoundedRejectionList, listRejections } from "./list-rejections.ts";
@@ -16,7 +18,9 @@ export type Query =
   | { readonly name: "getEvent"; readonly input: Lookup }
   | { readonly name: "getDelivery"; readonly input: Lookup }
   | { readonly name: "getRejection"; readonly input: Lookup }
-  | { readonly name: "countDeliveries" };
+  | { readonly name: "countDeliveries" }
+  | { readonly name: "listCallbackExecutions"; readonly filter: CallbackFilter }
+  | { readonly name: "getCallbackExecution"; readonly input: Lookup };
 
 export type ListQuery = Extract<Query, { readonly input: PageInput }>;
 
@@ -40,6 +44,10 @@ export function runQuery(db: Database, query: Query): unknown {
       return getRejection(db, query.input);
     case "countDeliveries":
       return countDeliveries(db);
+    case "listCallbackExecutions":
+      return listCallbackExecutions(db, query.filter);
+    case "getCallbackExecution":
+      return getCallbackExecution(db, query.input);
     default:
       return query satisfies never;
   }
@@ -55,6 +63,7 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
     case "listRejections":
       return isBoundedRejectionList(query.input, isOnlyProject);
     case "countDeliveries":
+    case "listCallbackExecutions":
       return false;
     default:
       return true;

@@ -3,6 +3,7 @@
  * on the read thread. A store in memory has no second connection to open, so all of it runs here.
  */
 import type { Database } from "bun:sqlite";
+import type { CallbackReads } from "../domain/callback.ts";
 import { AppError } from "../domain/errors.ts";
 import type { ListReads } from "../domain/reads.ts";
 import type { StoreClock } from "./contract.ts";
@@ -11,7 +12,7 @@ import { isBounded, isList, type Query, runQuery } from "./queries.ts";
 import { ReadThread } from "./read-thread.ts";
 
 export interface Reader {
-  readonly lists: ListReads;
+  readonly lists: ListReads & CallbackReads;
   close(): void;
 }
 
@@ -46,6 +47,8 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
       getDelivery: (input) => run({ name: "getDelivery", input }),
       listRejections: (input) => run({ name: "listRejections", input }),
       getRejection: (input) => run({ name: "getRejection", input }),
+      listCallbackExecutions: (filter) => run({ name: "listCallbackExecutions", filter }),
+      getCallbackExecution: (input) => run({ name: "getCallbackExecution", input }),
       countDeliveries: () => run({ name: "countDeliveries" }),
     },
     close() {

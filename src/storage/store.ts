@@ -8,6 +8,7 @@
 import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { AppError } from "../domain/errors.ts";
+import { loadCallbackConfigs } from "./callbacks.ts";
 import { type Command, createApply } from "./commands.ts";
 import type { Definitions, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
@@ -113,6 +114,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     ...writingVerbs(writer),
     ...reader.lists,
     ...scheduleReads(readDb, read),
+    loadCallbackConfigs: () => read(() => loadCallbackConfigs(readDb, sealing)),
     loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
     deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
@@ -124,6 +126,8 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     },
   };
 }
+
+type Submit = <Result>(command: Command) => Promise<Result>;
 
 function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
   const submit = <Result>(command: Command) => writer.submit<Result>(command);
@@ -155,17 +159,19 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
     releaseHeld: (input) => submit({ verb: "releaseHeld", input }),
     heartbeat: (now) => submit({ verb: "heartbeat", now }),
     purge: (input) => submit({ verb: "purge", input }),
+    ...objectVerbs(submit),
+    ...scheduleWrites(submit),
+    ...callbackWrites(submit),
+  };
+}
+
+function objectVerbs(submit: Submit) {
+  return {
     putEndpoint: (definition, now) => submit({ verb: "putEndpoint", definition, now }),
     putSource: (definition, now) => submit({ verb: "putSource", definition, now }),
     putSubscription: (definition, now) => submit({ verb: "putSubscription", definition, now }),
     putProject: (definition, now) => submit({ verb: "putProject", definition, now }),
     putApiKey: (definition, now) => submit({ verb: "putApiKey", definition, now }),
-    putSchedule: (write) => submit({ verb: "putSchedule", write }),
-    fireSchedule: (step) => submit({ verb: "fireSchedule", step }),
-    releaseRuns: (release) => submit({ verb: "releaseRuns", release }),
-    runSchedule: (release) => submit({ verb: "runSchedule", release }),
-    setSchedulePaused: (pause) => submit({ verb: "setSchedulePaused", pause }),
-    retireSchedule: (id, now) => submit({ verb: "retireSchedule", id, now }),
     setEndpointPaused: (id, pausedAt) => submit({ verb: "setEndpointPaused", id, pausedAt }),
     setEndpointDisabled: (id, disabled) => submit({ verb: "setEndpointDisabled", id, disabled }),
     setSourcePaused: (id, pausedAt) => submit({ verb: "setSourcePaused", id, pausedAt }),
@@ -174,7 +180,25 @@ function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
     retireSubscription: (id, now) => submit({ verb: "retireSubscription", id, now }),
     retireProject: (name, now) => submit({ verb: "retireProject", name, now }),
     retireApiKey: (id, now) => submit({ verb: "retireApiKey", id, now }),
-  };
+  } satisfies Partial<Store>;
+}
+
+function scheduleWrites(submit: Submit) {
+  return {
+    putSchedule: (write) => submit({ verb: "putSchedule", write }),
+    fireSchedule: (step) => submit({ verb: "fireSchedule", step }),
+    releaseRuns: (release) => submit({ verb: "releaseRuns", release }),
+    runSchedule: (release) => submit({ verb: "runSchedule", release }),
+    setSchedulePaused: (pause) => submit({ verb: "setSchedulePaused", pause }),
+    retireSchedule: (id, now) => submit({ verb: "retireSchedule", id, now }),
+  } satisfies Partial<Store>;
+}
+
+function callbackWrites(submit: Submit) {
+  return {
+    putCallbackConfig: (definition, now) => submit({ verb: "putCallbackConfig", definition, now }),
+    retireCallbackConfig: (id, now) => submit({ verb: "retireCallbackConfig", id, now }),
+  } satisfies Partial<Store>;
 }
 
 type ScheduleReads = Omit<ScheduleVerbs, Command["verb"]>;

@@ -32,7 +32,7 @@ import type {
   DeclaredSource,
   DeclaredSubscription,
 } from "../../src/runtime/reconcile.ts";
-import type { SendRequest, SendResult } from "../../src/runtime/sender.ts";
+import type { Sender, SendRequest, SendResult } from "../../src/runtime/sender.ts";
 import type { Store } from "../../src/storage/contract.ts";
 import { newEndpoint, newSource, newSubscription, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -65,6 +65,8 @@ export interface TestAppOptions {
   readonly listeners?: readonly ListenerOptions[];
   readonly trustedProxies?: readonly string[];
   readonly hasEcho?: boolean;
+  /** Sends instead of the answers that the test gives in `sendResults`. */
+  readonly createSender?: (clock: FakeClock) => Sender;
   /** Lets the API move the clock, as on a virtual one. */
   readonly canAdvance?: boolean;
   /** Stands in for the store's own word on its health. */
@@ -109,6 +111,10 @@ export interface TestApp extends AsyncDisposable {
   ): Promise<void>;
   /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
   flush(): Promise<void>;
+  /** Turns the event loop until nothing has been written for a while. */
+  settle(): Promise<void>;
+  /** Moves time and lets everything happen that became due. */
+  advance(byMs: number): Promise<void>;
   /** Sends a body to a source and returns the shown id of the event. */
   ingest(source: string, body?: string): Promise<string>;
 }
@@ -151,13 +157,14 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     NATIVE_PROFILE,
     ...(options.dialects ?? []).flatMap((dialect) => dialect.profiles),
   ]);
-  const engine = createTestEngine({ store, clock, log, probe, send, profiles });
+  const sender = options.createSender?.(clock) ?? { send, abortAll: () => {} };
+  const engine = createTestEngine({ store, clock, log, probe, sender, profiles });
   await engine.reconcile(declarationsOf(options));
   const reload: { result: ReloadResult } = {
     result: { ok: true, created: [], updated: [], retired: [], restartFor: [] },
   };
   const deps = createDeps({ engine, store, clock, log, options }, async () => reload.result);
-  const context = contextOf({ engine, store, clock, log, options }, deps);
+  const context = contextOf({ engine, store, clock, log, probe, options }, deps);
   const dialects = openDialects(options.dialects ?? [], context);
   await dialects.reconcile(options.settings ?? [{ project: "default" }]);
   const doors = [...createNativeDoors(context), ...dialects.doors, ...(options.doors ?? [])];
@@ -178,6 +185,11 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     ...requestVerbs(server, createApiRoutes(deps)),
     declare: async (change) => void (await engine.reconcile(declarationsOf({ ...options, ...change }))),
     flush: () => store.heartbeat(clock.now()),
+    settle: () => settle(store),
+    async advance(byMs) {
+      clock.advance(byMs);
+      await settle(store);
+    },
     async [Symbol.asyncDispose]() {
       await server.stop(0);
       await dialects.stop();
@@ -187,22 +199,35 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
   };
 }
 
+/** Turns without a commit after which nothing more will happen; a commit takes up to six. */
+const QUIET_TURNS = 12;
+
+async function settle(store: Store): Promise<void> {
+  let seen = "";
+  for (let quiet = 0; quiet < QUIET_TURNS; ) {
+    await new Promise(setImmediate);
+    const { commits, waiting } = store.counts();
+    const state = `${commits} ${waiting}`;
+    quiet = state === seen ? quiet + 1 : 0;
+    seen = state;
+  }
+}
+
 interface EngineParts {
   readonly store: Store;
   readonly clock: FakeClock;
   readonly log: Log;
   readonly probe: Probe;
-  readonly send: (request: SendRequest) => Promise<SendResult>;
+  readonly sender: Sender;
   readonly profiles: ReadonlyMap<string, Profile>;
 }
 
 const testRandom = (): Random => ({ bytes: countingBytes(), unit: () => 0 });
 
-function createTestEngine({ send, ...shared }: EngineParts): Engine {
+function createTestEngine(parts: EngineParts): Engine {
   return new Engine({
-    ...shared,
+    ...parts,
     random: testRandom(),
-    sender: { send, abortAll: () => {} },
     inFlightMax: 64,
     publicUrl: "http://127.0.0.1:8420",
     keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
@@ -229,6 +254,10 @@ function declarationsOf({
     subscriptions: subscriptions.map(newSubscription),
     schedules,
   };
+}
+
+interface ContextParts extends Parts {
+  readonly probe: Probe;
 }
 
 type Verbs = Pick<TestApp, "request" | "api" | "ingest">;
@@ -312,7 +341,10 @@ function move(clock: FakeClock, target: number): Advanced {
   return { from, now: clock.now(), stepCount: 0, attemptCount: 0, isComplete: true };
 }
 
-function contextOf({ engine, options }: Parts, deps: ReturnType<typeof createDeps>): DialectContext {
+function contextOf(
+  { engine, store, probe, options }: ContextParts,
+  deps: ReturnType<typeof createDeps>,
+): DialectContext {
   const { ingest, acknowledgements, metrics, nextId } = engine;
   return {
     ...deps,
@@ -321,6 +353,10 @@ function contextOf({ engine, options }: Parts, deps: ReturnType<typeof createDep
     metrics,
     nextId,
     random: testRandom(),
+    intake: engine.intake,
+    probe,
+    callbacks: store,
+    endpoints: engine.endpoints,
     durationBucketsMs: DURATION_BUCKETS_MS,
     bodyBytesMax: BODY_BYTES_MAX,
     hasEcho: options.hasEcho ?? false,

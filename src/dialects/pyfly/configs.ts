@@ -1,0 +1,196 @@
+/**
+ * The callback configs, and what they make of the engine's endpoints. All of them are in memory: there are as
+ * many as a team has customers.
+ *
+ * Every subscription has an endpoint of its own, so that targets are isolated from one another and headers
+ * are sealed. A subscription that is gone, or whose config is, leaves its endpoint behind with a refusal,
+ * which ends what was still to be sent; `retireLeftovers` takes it away once nothing of it waits.
+ */
+import type {
+  CallbackConfig,
+  CallbackConfigDefinition,
+  CallbackSubscription,
+} from "../../domain/callback.ts";
+import { MINUTE } from "../../domain/duration.ts";
+import type { Endpoint } from "../../domain/endpoint.ts";
+import { AppError } from "../../domain/errors.ts";
+import type { Id } from "../../domain/id.ts";
+import type { PyflySettings } from "../../domain/project-settings.ts";
+import type { DialectContext } from "../../http/dialect.ts";
+import type { EndpointDraft } from "../../runtime/endpoints.ts";
+import type { ConfigDraft } from "./config-draft.ts";
+import { type CallbackTarget, CONFIG_DISABLED, PYFLY_PROFILE } from "./profile.ts";
+
+const PYFLY_DOOR = "pyfly";
+const SUBSCRIPTION_REMOVED = "Subscription removed";
+/** The longest wait between two attempts, whatever the backoff (section 3). */
+const BACKOFF_MAX_MS = 5 * MINUTE;
+const CONCURRENCY = 16;
+
+export type ConfigsContext = Pick<
+  DialectContext,
+  "clock" | "callbacks" | "directory" | "endpoints" | "nextId"
+>;
+
+type Draft = Omit<ConfigDraft, "id">;
+
+export class Configs {
+  readonly #context: ConfigsContext;
+  readonly #settingsOf: (project: string) => PyflySettings;
+  /** In the order in which they were made. */
+  #configs = new Map<Id, CallbackConfig>();
+
+  constructor(context: ConfigsContext, settingsOf: (project: string) => PyflySettings) {
+    this.#context = context;
+    this.#settingsOf = settingsOf;
+  }
+
+  async load(): Promise<void> {
+    const configs = await this.#context.callbacks.loadCallbackConfigs();
+    this.#configs = new Map(configs.map((config) => [config.id, config]));
+  }
+
+  list(project: string, tenant: string | null = null): CallbackConfig[] {
+    return [...this.#configs.values()].filter(
+      (config) => config.project === project && (tenant === null || config.tenant === tenant),
+    );
+  }
+
+  /** Undefined for another project's. */
+  find(project: string, id: Id): CallbackConfig | undefined {
+    const config = this.#configs.get(id);
+    return config?.project === project ? config : undefined;
+  }
+
+  /** Throws conflict when the chosen id is taken, target_blocked for a target that may not be called. */
+  async create(project: string, { id, ...draft }: ConfigDraft, door = PYFLY_DOOR): Promise<CallbackConfig> {
+    const { nextId, directory } = this.#context;
+    if (id !== null && this.#configs.has(id)) {
+      throw new AppError("conflict", "there is a config of this id already");
+    }
+    const subscriptions = draft.subscriptions.map((subscription) => ({
+      ...subscription,
+      endpointId: nextId(),
+    }));
+    const secret = draft.secret ?? null;
+    const config = { ...draft, id: id ?? nextId(), project, door, secret, subscriptions };
+    if (!directory.hasProject(project)) throw new AppError("not_found", "there is no such project");
+    return this.#put(config);
+  }
+
+  /** A draft without a secret keeps the one that is there. */
+  async update(config: CallbackConfig, draft: Draft): Promise<CallbackConfig> {
+    const secret = draft.secret === undefined ? config.secret : draft.secret;
+    const subscriptions = this.#keepEndpoints(config.subscriptions, draft.subscriptions);
+    const { createdAt: _created, updatedAt: _updated, deletedAt: _deleted, ...known } = config;
+    const updated = await this.#put({ ...known, ...draft, secret, subscriptions });
+    const kept = new Set(subscriptions.map(({ endpointId }) => endpointId));
+    const removed = config.subscriptions.filter(({ endpointId }) => !kept.has(endpointId));
+    for (const { endpointId } of removed) await this.#refuse(endpointId, SUBSCRIPTION_REMOVED);
+    return updated;
+  }
+
+  async remove(config: CallbackConfig): Promise<void> {
+    const { callbacks, clock } = this.#context;
+    await callbacks.retireCallbackConfig(config.id, clock.now());
+    this.#configs.delete(config.id);
+    for (const { endpointId } of config.subscriptions) await this.#refuse(endpointId, CONFIG_DISABLED);
+  }
+
+  /** Makes the endpoints of a project what its settings say now. */
+  async applySettings(project: string): Promise<void> {
+    for (const config of this.list(project)) {
+      for (const subscription of config.subscriptions) await this.#putEndpoint(config, subscription);
+    }
+  }
+
+  /** Endpoints that no subscription uses any more. `isIdle` says whether nothing of one waits. */
+  async retireLeftovers(isIdle: (endpoint: Endpoint) => Promise<boolean>): Promise<void> {
+    const { directory, endpoints } = this.#context;
+    const used = new Set(
+      [...this.#configs.values()].flatMap(({ subscriptions }) => subscriptions.map((one) => one.endpointId)),
+    );
+    for (const endpoint of directory.endpoints()) {
+      if (endpoint.door !== PYFLY_DOOR || endpoint.deletedAt !== null || used.has(endpoint.id)) continue;
+      if (await isIdle(endpoint)) await endpoints.retire(endpoint.id);
+    }
+  }
+
+  async #put(definition: CallbackConfigDefinition): Promise<CallbackConfig> {
+    const { callbacks, clock } = this.#context;
+    // Endpoints first: a config in the store must never name one that is not there.
+    for (const subscription of definition.subscriptions) await this.#putEndpoint(definition, subscription);
+    const config = await callbacks.putCallbackConfig(definition, clock.now());
+    this.#configs.set(config.id, config);
+    return config;
+  }
+
+  /** The same target keeps its endpoint, and with it what waits there; each is used once. */
+  #keepEndpoints(
+    before: readonly CallbackSubscription[],
+    after: Draft["subscriptions"],
+  ): CallbackSubscription[] {
+    const free = [...before];
+    return after.map((subscription) => {
+      const index = free.findIndex(({ targetUrl }) => targetUrl === subscription.targetUrl);
+      const [kept] = index === -1 ? [] : free.splice(index, 1);
+      return { ...subscription, endpointId: kept?.endpointId ?? this.#context.nextId() };
+    });
+  }
+
+  async #putEndpoint(
+    config: CallbackConfigDefinition,
+    { endpointId, targetUrl, headers }: CallbackSubscription,
+  ): Promise<void> {
+    const { project, door, isEnabled, attemptsMax, backoffMs } = config;
+    const { timeoutMs, breaker } = this.#settingsOf(project);
+    const target: CallbackTarget = { refusal: isEnabled ? null : CONFIG_DISABLED };
+    await this.#context.endpoints.put({
+      id: endpointId,
+      project,
+      name: `callback_${endpointId}`,
+      door: PYFLY_DOOR,
+      profile: PYFLY_PROFILE.name,
+      url: targetUrl,
+      headers,
+      sign: [],
+      retry: {
+        kind: "exponential",
+        delayMs: backoffMs,
+        factor: 2,
+        delayMaxMs: BACKOFF_MAX_MS,
+        attemptsMax,
+        ageMaxMs: null,
+        jitter: 0,
+      },
+      concurrency: CONCURRENCY,
+      rate: null,
+      timeoutMs,
+      // Its wait does not grow from probe to probe.
+      breaker: { ...breaker, recoveryMaxMs: breaker.recoveryMs },
+      isDeclared: door === "config",
+      extra: JSON.stringify(target),
+    });
+  }
+
+  async #refuse(endpointId: Id, refusal: string): Promise<void> {
+    const { directory, endpoints } = this.#context;
+    const endpoint = directory.endpoint(endpointId);
+    if (!endpoint || endpoint.deletedAt !== null) return;
+    const target: CallbackTarget = { refusal };
+    await endpoints.put(definitionOf(endpoint, JSON.stringify(target)));
+  }
+}
+
+/** What was defined, without what happened to it. */
+function definitionOf(endpoint: Endpoint, extra: string): EndpointDraft {
+  const {
+    lane: _lane,
+    pausedAt: _paused,
+    disabledAt: _disabled,
+    disabledReason: _reason,
+    ...rest
+  } = endpoint;
+  const { createdAt: _created, updatedAt: _updated, deletedAt: _deleted, ...definition } = rest;
+  return { ...definition, extra };
+}
