@@ -40,7 +40,8 @@ export function toProjectSettings(config: Config): ProjectSettings[] {
 }
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
-  const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker, ack } = endpoint;
+  const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker } = endpoint;
+  const { ack, pacing } = endpoint;
   return {
     project,
     name,
@@ -54,6 +55,7 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
     timeoutMs,
     breaker,
     ack,
+    pacing,
   };
 }
 

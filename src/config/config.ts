@@ -235,10 +235,32 @@ export interface EndpointConfig {
   readonly concurrency: number;
   readonly rate: RateConfig | null;
   readonly timeoutMs: number;
-  /** `failures` 0 switches it off. */
-  readonly breaker: { readonly failures: number; readonly recoveryMs: number };
   /** Null: an answer is the whole answer. */
   readonly ack: { readonly deadlineMs: number; readonly deadlineMaxMs: number } | null;
+  readonly breaker: BreakerConfig;
+  readonly pacing: PacingConfig;
+}
+
+/** `failures` 0 and no `rate` switch it off. */
+export interface BreakerConfig {
+  readonly failures: number;
+  readonly recoveryMs: number;
+  readonly recoveryMaxMs: number;
+  readonly rate?: { readonly ratio: number; readonly windowMs: number; readonly samplesMin: number };
+}
+
+export interface PacingConfig {
+  readonly ordering: "none" | "key" | "endpoint";
+  readonly poison:
+    | { readonly kind: "block" | "park" }
+    | {
+        readonly kind: "skip" /** Failed attempts; null: when the retries are used up. */;
+        readonly after: number | null;
+      };
+  readonly keyRate: RateConfig | null;
+  readonly slowStart: boolean;
+  readonly drainPerSecond: number | null;
+  readonly disableAfterMs: number | null;
 }
 
 export interface SubscriptionConfig {

@@ -8,7 +8,6 @@ import type {
   EndpointConfig,
   ListenAddress,
   ProjectConfig,
-  RateConfig,
   RetryConfig,
   ScheduleConfig,
   Secret,
@@ -20,6 +19,7 @@ import type {
   TargetConfig,
   VerifyConfig,
 } from "./config.ts";
+import { toBreaker, toPacing, toRate } from "./convert-pacing.ts";
 import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
 import type { DeclaredSign } from "./sign-schema.ts";
 import { type DeclaredVerify, signsUrl } from "./verify-schema.ts";
@@ -223,10 +223,6 @@ function toSubscription({ event_types, ...rest }: Declared["subscription"][numbe
   return { ...rest, eventTypes: event_types };
 }
 
-function toRate(rate: DeclaredEndpoint["rate"]): RateConfig | null {
-  return rate ? { perSecond: rate.per_second, burst: rate.burst ?? Math.ceil(rate.per_second) } : null;
-}
-
 function toRetry(rule: DeclaredRetry): RetryConfig {
   if ("delays" in rule) return { kind: "ladder", delaysMs: rule.delays, jitter: 0 };
   switch (rule.policy) {
@@ -289,8 +285,9 @@ export function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number):
     concurrency,
     rate: toRate(rate),
     timeoutMs: timeout ?? egressTimeoutMs,
-    breaker: { failures: breaker.failures, recoveryMs: breaker.recovery },
     ack: ack === undefined ? null : { deadlineMs: ack.deadline, deadlineMaxMs: ack.max_deadline },
+    breaker: toBreaker(breaker),
+    pacing: toPacing(endpoint),
   };
 }
 

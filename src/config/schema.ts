@@ -8,6 +8,7 @@
  */
 
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { PACING_KEYS } from "./pacing-schema.ts";
 import { count, ONE_SECRET, oneOf, Rate, secretKeys, secretOf } from "./schema-parts.ts";
 import { SignRule } from "./sign-schema.ts";
 import {
@@ -187,11 +188,6 @@ const RetryRule = Type.Union(
   },
 );
 
-const Breaker = Type.Object(
-  { failures: count(10, 0), recovery: duration({ default: "30s" }) },
-  { default: {} },
-);
-
 const Ack = Type.Object({
   deadline: duration({ default: "5m" }),
   max_deadline: duration({ default: "24h" }),
@@ -207,8 +203,8 @@ const Endpoint = Type.Object({
   concurrency: count(16),
   rate: Type.Optional(Rate),
   timeout: Type.Optional(duration()),
-  breaker: Breaker,
   ack: Type.Optional(Ack),
+  ...PACING_KEYS,
 });
 
 const Subscription = Type.Object({

@@ -4,17 +4,15 @@
  */
 import type { AckRule } from "./acknowledgement.ts";
 import type { Id } from "./id.ts";
+import type { Pacing, RateRule } from "./pacing.ts";
 import type { RetryRule } from "./policy.ts";
 import type { BreakerRule } from "./pressure.ts";
 import type { SignSpec } from "./signature/index.ts";
 
+export type { RateRule };
+
 /** Where an object came from. A dialect's reads show only its own objects; the native API shows all. */
 export type Door = "config" | "native" | (string & {});
-
-export interface RateRule {
-  readonly perSecond: number;
-  readonly burst: number;
-}
 
 export interface Endpoint {
   /** The endpoint's number in the store, which is also the number of its lane. */
@@ -38,6 +36,8 @@ export interface Endpoint {
   readonly ack?: AckRule | null;
   /** Made by a dialect on the word of the configuration file, and trusted as what stands in it. */
   readonly isDeclared?: boolean;
+  /** Order, and how it is treated after an outage. Absent: the defaults. */
+  readonly pacing?: Pacing;
   /** JSON of the door that made it, and read by none other. */
   readonly extra?: string;
   readonly pausedAt: number | null;

@@ -14,6 +14,7 @@ export interface MetricsDoorOptions {
   readonly metrics: Metrics;
   /** Upper bounds of the duration buckets, as the counters were filled. */
   readonly durationBucketsMs: readonly number[];
+  readonly breakers: { counts(): { readonly open: number; readonly halfOpen: number } };
   readonly slots: { readonly used: number; readonly total: number };
   readonly store: {
     readonly health: StoreHealth;
@@ -72,6 +73,10 @@ function renderMetrics(options: MetricsDoorOptions): string {
     metrics.refusedForLoadCount,
   );
   writeEndpoints(text, metrics, options.durationBucketsMs);
+  const breakers = options.breakers.counts();
+  const open = text.family("postern_breakers", "gauge", "Circuit breakers that are not closed.");
+  open.sample({ state: "open" }, breakers.open);
+  open.sample({ state: "half_open" }, breakers.halfOpen);
   text.single("postern_attempts_in_flight", "gauge", "Attempts under way.", slots.used);
   text.single("postern_attempt_slots", "gauge", "Attempts that may be under way at once.", slots.total);
   text.single(

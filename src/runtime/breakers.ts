@@ -35,13 +35,26 @@ const GATE_OPEN: BreakerGate = { kind: "open" };
 export class Breakers {
   readonly #options: BreakersOptions;
   readonly #states = new Map<string, BreakerState>();
+  /** A definition is a value of its own, so that a changed one never finds the key of the old. */
+  readonly #keys = new WeakMap<Endpoint, string>();
 
   constructor(options: BreakersOptions) {
     this.#options = options;
   }
 
   state(endpoint: Endpoint): BreakerState {
-    return this.#states.get(this.#key(endpoint)) ?? CLOSED;
+    return this.#states.get(this.key(endpoint)) ?? CLOSED;
+  }
+
+  /** How many are open or probing, of all that are not at rest. */
+  counts(): { readonly open: number; readonly halfOpen: number } {
+    let open = 0;
+    let halfOpen = 0;
+    for (const { kind } of this.#states.values()) {
+      if (kind === "open") open += 1;
+      else if (kind === "half_open") halfOpen += 1;
+    }
+    return { open, halfOpen };
   }
 
   /**
@@ -83,7 +96,7 @@ export class Breakers {
 
   record(endpoint: Endpoint, outcome: Outcome, now: number): void {
     const state = this.state(endpoint);
-    if (state === CLOSED && outcome.kind !== "failed") return;
+    if (state === CLOSED && outcome.kind !== "failed" && endpoint.breaker.rate === undefined) return;
     const pressure = this.#pressure(endpoint);
     this.#set(endpoint, state, recordOutcome(state, outcome, { pressure, rule: endpoint.breaker, now }));
   }
@@ -95,16 +108,22 @@ export class Breakers {
 
   #set(endpoint: Endpoint, from: BreakerState, to: BreakerState): void {
     if (from === to) return;
-    const key = this.#key(endpoint);
+    const key = this.key(endpoint);
     if (to === CLOSED) this.#states.delete(key);
     else this.#states.set(key, to);
     if (from.kind !== to.kind) this.#options.onChange(endpoint, from, to);
   }
 
-  #key(endpoint: Endpoint): string {
-    const scope = endpoint.breaker.scope ?? this.#pressure(endpoint).scope;
-    if (scope === "global") return `${endpoint.profile} ${endpoint.project}`;
-    return scope === "origin" ? new URL(endpoint.url).origin : endpoint.id;
+  /** Names the breaker: endpoints of one key share it. A project never shares one with another. */
+  key(endpoint: Endpoint): string {
+    const known = this.#keys.get(endpoint);
+    if (known !== undefined) return known;
+    const { id, profile, project, url, breaker } = endpoint;
+    const scope = breaker.scope ?? this.#pressure(endpoint).scope;
+    const shared = `${profile}/${project}/${scope === "origin" ? new URL(url).origin : "*"}`;
+    const key = scope === "endpoint" ? id : shared;
+    this.#keys.set(endpoint, key);
+    return key;
   }
 
   /** A dialect that is gone leaves endpoints behind. They wait, and must not stop the lanes of the others. */

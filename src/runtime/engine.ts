@@ -140,7 +140,7 @@ export class Engine {
       profiles,
       onChange: (endpoint, from, to) => {
         log.warn("breaker.changed", { endpoint: endpoint.name, from: from.kind, to: to.kind });
-        this.lanes.wakeAfterBreaker(endpoint.lane);
+        this.lanes.wakeAfterBreaker(endpoint, to.kind === "closed");
       },
     });
     this.lanes = new Lanes({
@@ -219,6 +219,7 @@ export class Engine {
       release: lanes.release.bind(lanes),
       begin: lanes.begin.bind(lanes),
       abandon: lanes.abandon.bind(lanes),
+      noteOutcome: lanes.noteOutcome.bind(lanes),
     };
   }
 

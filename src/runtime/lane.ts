@@ -2,7 +2,7 @@
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
-import { TokenBucket } from "./rate.ts";
+import { Pace } from "./pace.ts";
 import { newSlotUse, type Slots, type SlotTicket, type SlotUse } from "./slots.ts";
 
 export interface ClaimRequest {
@@ -53,7 +53,7 @@ export type Reservation =
 export interface Lane<Claimed> {
   endpoint: Endpoint;
   readonly use: SlotUse;
-  bucket: TokenBucket | null;
+  readonly pace: Pace;
   nextDueAt: number | null;
   isClaiming: boolean;
   /** Leased and waiting for a slot, oldest first. */
@@ -68,13 +68,18 @@ export interface LaneOverview {
   readonly inFlight: number;
   readonly nextDueAt: number | null;
   readonly averageHoldMs: number | null;
+  /** Attempts that may be out at once now; fewer than the endpoint allows after an outage. */
+  readonly concurrency: number;
+  /** Nothing goes out before: the receiver asked for it. */
+  readonly restUntil: number | null;
+  readonly isDraining: boolean;
 }
 
 export function newLane<Claimed>(endpoint: Endpoint, now: number): Lane<Claimed> {
   return {
     endpoint,
     use: newSlotUse(),
-    bucket: newBucket(endpoint, now),
+    pace: new Pace(endpoint, now),
     nextDueAt: null,
     isClaiming: false,
     ready: [],
@@ -83,23 +88,15 @@ export function newLane<Claimed>(endpoint: Endpoint, now: number): Lane<Claimed>
   };
 }
 
-/** Gives a lane its endpoint's new definition. A rate that did not change keeps what is left of its burst. */
+/** Gives a lane its endpoint's new definition. One that was closed and is no longer begins anew. */
 export function redefine<Claimed>(lane: Lane<Claimed>, endpoint: Endpoint, now: number): void {
-  const isSameRate = JSON.stringify(lane.endpoint.rate) === JSON.stringify(endpoint.rate);
-  if (!isSameRate) lane.bucket = newBucket(endpoint, now);
+  const wasClosed = isClosed(lane.endpoint);
+  lane.pace.define(endpoint, now);
   lane.endpoint = endpoint;
-}
-
-function newBucket({ rate }: Endpoint, now: number): TokenBucket | null {
-  return rate === null ? null : new TokenBucket(rate, now);
+  if (wasClosed && !isClosed(endpoint)) lane.pace.reopen(now);
 }
 
 /** Paused or disabled: by an operator, or by what the target answered. */
 export function isClosed(endpoint: Endpoint): boolean {
   return endpoint.pausedAt !== null || endpoint.disabledAt !== null;
-}
-
-/** When the lane's rate lets the next attempt go, or null when it does now. */
-export function nextTokenAt<Claimed>({ bucket }: Lane<Claimed>, now: number): number | null {
-  return bucket === null || bucket.available(now) >= 1 ? null : bucket.nextAt(now);
 }

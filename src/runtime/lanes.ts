@@ -4,7 +4,7 @@
  * something without a lease is next due, and claiming pages in a bounded window.
  *
  *   asleep     nothing due: in the wake heap at nextDueAt, or nowhere when the lane is empty
- *   blocked    due, but paused or disabled (an upsert wakes it), breaker or rate (the heap wakes it),
+ *   blocked    due, but paused or disabled (an upsert wakes it), breaker, rest or rate (the heap wakes it),
  *              concurrency (its own release wakes it), or no global slot (the ring, served on every release)
  *   claiming   one claim is on its way to the store
  *
@@ -14,7 +14,9 @@
  * waits for a commit. A slow or new lane has no window: what waits in one is leased, and would wait for
  * nothing good there.
  */
+import type { Outcome } from "../domain/attempt.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
+import type { SlowDown } from "../domain/pressure.ts";
 import type { Timer } from "./clock.ts";
 import {
   type Hold,
@@ -23,7 +25,6 @@ import {
   type LaneOverview,
   type LanesOptions,
   newLane,
-  nextTokenAt,
   type Place,
   type Reservation,
   redefine,
@@ -54,8 +55,8 @@ export class Lanes<Claimed> {
   readonly #heap = new WakeHeap<Lane<Claimed>>();
   /** Lanes without a single slot that wait for a global one, longest waiting first. */
   readonly #ring = new Set<Lane<Claimed>>();
-  /** Lanes whose breaker waits for a probe that another lane or an earlier attempt carries. */
-  readonly #probeWaiters = new Set<Lane<Claimed>>();
+  /** Lanes that found their breaker closed to them, by its key. */
+  readonly #breakerWaiters = new Map<string, Set<Lane<Claimed>>>();
   readonly #claims = new Set<Promise<void>>();
   #timer: { at: number; timer: Timer } | null = null;
   #windowBytes = 0;
@@ -68,7 +69,12 @@ export class Lanes<Claimed> {
   /** Begins to claim. `heads` is what the store holds from before. */
   start(heads: readonly { readonly lane: number; readonly nextDueAt: number }[]): void {
     this.#isRunning = true;
-    for (const head of heads) this.noteDue(head.lane, head.nextDueAt);
+    const now = this.#options.clock.now();
+    for (const head of heads) {
+      this.noteDue(head.lane, head.nextDueAt);
+      // What was interrupted may have been a drain.
+      if (head.nextDueAt <= now) this.#lanes.get(head.lane)?.pace.beginDrain(now);
+    }
     for (const lane of this.#lanes.values()) this.#pump(lane);
   }
 
@@ -123,11 +129,13 @@ export class Lanes<Claimed> {
     const gate = breakers.gate(lane.endpoint, now);
     if (gate.kind === "closed") return { state: "held" };
     if (!this.#isRunning || dueAt > now || gate.kind === "probe") return { state: "queued" };
+    if (lane.pace.restUntil(now) !== null) return { state: "queued" };
     const hasOlderWork = lane.isClaiming || (lane.nextDueAt !== null && lane.nextDueAt <= now);
     const monotonicMs = clock.monotonicMs();
     const waiting = lane.ready.length + lane.promised;
+    if (waiting === 0 && !hasOlderWork) lane.pace.endDrain();
     if (waiting === 0 && !hasOlderWork && this.#startable(lane, now, monotonicMs) > 0) {
-      lane.bucket?.take(1);
+      lane.pace.take(1);
       const ticket = slots.take(lane.use, monotonicMs);
       return { state: "sending", place: { lane: endpoint.lane, ticket, bytes } };
     }
@@ -168,18 +176,26 @@ export class Lanes<Claimed> {
     if (!lane) return;
     const { slots, clock } = this.#options;
     slots.giveBack(lane.use, hold.ticket, { isUsed, monotonicMs: clock.monotonicMs() });
-    if (!isUsed) lane.bucket?.giveBack(1);
+    if (!isUsed) lane.pace.giveBack(1);
     this.#serveRing();
     this.#pump(lane);
   }
 
-  /** A breaker changed: lanes that waited for its probe look again, and so does its own. */
-  wakeAfterBreaker(number: number): void {
-    const waiters = [...this.#probeWaiters];
-    this.#probeWaiters.clear();
-    for (const lane of waiters) this.#pump(lane);
+  /** A breaker changed: all lanes that it guards look again. `isClosed`: they may go on, after an outage. */
+  wakeAfterBreaker(endpoint: Endpoint, isClosed: boolean): void {
+    const key = this.#options.breakers.key(endpoint);
+    const lanes = this.#breakerWaiters.get(key) ?? new Set();
+    this.#breakerWaiters.delete(key);
+    const own = this.#lanes.get(endpoint.lane);
+    if (own) lanes.add(own);
+    if (isClosed) for (const lane of lanes) lane.pace.reopen(this.#options.clock.now());
+    for (const lane of lanes) this.#pump(lane);
+  }
+
+  /** What an attempt brought may change the pace of its lane. True: the lane rests from now on. */
+  noteOutcome(number: number, outcome: Outcome, slowDown: SlowDown | undefined): boolean {
     const lane = this.#lanes.get(number);
-    if (lane) this.#pump(lane);
+    return lane?.pace.note(outcome, slowDown, this.#options.clock.now()) ?? false;
   }
 
   overview(number: number): LaneOverview {
@@ -188,6 +204,9 @@ export class Lanes<Claimed> {
       inFlight: lane?.use.inFlight ?? 0,
       nextDueAt: lane?.nextDueAt ?? null,
       averageHoldMs: lane?.use.averageHoldMs ?? null,
+      concurrency: lane?.pace.concurrency ?? 0,
+      restUntil: lane?.pace.restUntil(this.#options.clock.now()) ?? null,
+      isDraining: lane?.pace.isDraining ?? false,
     };
   }
 
@@ -198,7 +217,7 @@ export class Lanes<Claimed> {
     // A lane in the ring moves when a slot is freed, and the lane that holds one is not settled either.
     for (const lane of this.#lanes.values()) {
       if (lane.isClaiming || lane.use.inFlight > 0 || lane.promised > 0) return false;
-      if (lane.ready.length > 0 && nextTokenAt(lane, now) === null) return false;
+      if (lane.ready.length > 0 && lane.pace.nextTokenAt(now) === null) return false;
     }
     return true;
   }
@@ -212,7 +231,7 @@ export class Lanes<Claimed> {
     this.#startReady(lane, now);
     if (lane.isClaiming || lane.nextDueAt === null) return;
     if (lane.nextDueAt > now) {
-      const tokenAt = lane.ready.length > 0 ? nextTokenAt(lane, now) : null;
+      const tokenAt = lane.ready.length > 0 ? lane.pace.nextTokenAt(now) : null;
       this.#sleep(lane, Math.min(lane.nextDueAt, tokenAt ?? lane.nextDueAt));
       return;
     }
@@ -224,13 +243,19 @@ export class Lanes<Claimed> {
     void claim.then(() => this.#claims.delete(claim));
   }
 
-  /** Whether anything may be sent; arranges the wake-up when the breaker says no. */
+  /** Whether anything may be sent; arranges the wake-up when the receiver or the breaker says no. */
   #isOpen(lane: Lane<Claimed>, now: number): boolean {
     if (isClosed(lane.endpoint)) return false;
+    const restUntil = lane.pace.restUntil(now);
+    const { nextDueAt } = lane;
+    if (restUntil !== null && nextDueAt !== null) this.#sleep(lane, Math.max(restUntil, nextDueAt));
     const gate = this.#options.breakers.gate(lane.endpoint, now);
-    if (gate.kind !== "closed") return true;
-    if (gate.until === null) this.#probeWaiters.add(lane);
-    else if (lane.nextDueAt !== null) this.#sleep(lane, Math.max(gate.until, lane.nextDueAt));
+    if (gate.kind !== "closed") return restUntil === null;
+    const key = this.#options.breakers.key(lane.endpoint);
+    const waiters = this.#breakerWaiters.get(key);
+    if (waiters) waiters.add(lane);
+    else this.#breakerWaiters.set(key, new Set([lane]));
+    if (gate.until !== null && nextDueAt !== null) this.#sleep(lane, Math.max(gate.until, nextDueAt));
     return false;
   }
 
@@ -243,7 +268,7 @@ export class Lanes<Claimed> {
       this.#waitForSlot(lane, now);
       return;
     }
-    lane.bucket?.take(count);
+    lane.pace.take(count);
     // All slots are taken before anything starts: a start that ends at once comes back here through
     // release().
     const starting = lane.ready.splice(0, count).map((claimed) => {
@@ -256,10 +281,10 @@ export class Lanes<Claimed> {
 
   /** How many attempts the lane may start at this instant. */
   #startable(lane: Lane<Claimed>, now: number, monotonicMs: number): number {
-    const { endpoint, use, bucket } = lane;
-    let wanted = endpoint.concurrency - use.inFlight;
+    const { endpoint, use, pace } = lane;
+    let wanted = pace.concurrency - use.inFlight;
     if (this.#options.breakers.gate(endpoint, now).kind === "probe") wanted = Math.min(wanted, 1);
-    if (bucket !== null) wanted = Math.min(wanted, bucket.available(now));
+    if (wanted > 0) wanted = pace.available(wanted, now);
     return wanted < 1 ? 0 : this.#options.slots.allowance(use, wanted, monotonicMs);
   }
 
@@ -268,7 +293,7 @@ export class Lanes<Claimed> {
    * by its own release, and one without has to be woken by somebody else's.
    */
   #waitForSlot(lane: Lane<Claimed>, now: number): void {
-    const tokenAt = nextTokenAt(lane, now);
+    const tokenAt = lane.pace.nextTokenAt(now);
     if (tokenAt !== null) this.#sleep(lane, tokenAt);
     else if (lane.use.inFlight === 0) this.#ring.add(lane);
   }
@@ -299,6 +324,7 @@ export class Lanes<Claimed> {
       const request = { lane: lane.endpoint.lane, now, limit: count, bytesMax: CLAIM_BYTES_MAX };
       const result = await store.claim(request);
       lane.nextDueAt = earliest(result.nextDueAt, lane.notedAt);
+      if (lane.nextDueAt === null || lane.nextDueAt > clock.now()) lane.pace.endDrain();
       for (const claimed of result.claimed) {
         lane.ready.push(claimed);
         this.#windowBytes += this.#options.sizeOf(claimed);
@@ -321,7 +347,7 @@ export class Lanes<Claimed> {
 
   /** Room for deliveries leased ahead of their slots. */
   #windowOf(lane: Lane<Claimed>, monotonicMs: number): number {
-    if (lane.bucket !== null || !isFast(lane.use, monotonicMs)) return 0;
+    if (!lane.pace.isFree || !isFast(lane.use, monotonicMs)) return 0;
     return this.#windowBytes < WINDOW_BYTES_MAX ? WINDOW_MAX : 0;
   }
 

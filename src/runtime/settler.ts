@@ -15,6 +15,7 @@ import {
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { type Id, showId } from "../domain/id.ts";
+import type { SlowDown } from "../domain/pressure.ts";
 import type { FollowUp, Profile } from "../domain/strategy.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
@@ -43,6 +44,8 @@ export interface SettlerOptions {
   /** A delivery has ended. */
   readonly onFinished: () => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
+  /** Tells the lane's pace; true: the lane rests from now on. */
+  readonly noteOutcome: (lane: number, outcome: Outcome, slowDown: SlowDown | undefined) => boolean;
   readonly parking: Parking;
 }
 
@@ -71,7 +74,10 @@ export class Settler {
     const { clock, store, breakers, directory } = this.#options;
     const now = clock.now();
     const { delivery, endpoint, outcome, attempt } = judged;
-    if (judged.countsForBreaker) breakers.record(endpoint, outcome, now);
+    if (judged.countsForBreaker) {
+      this.#pace(judged);
+      breakers.record(endpoint, outcome, now);
+    }
     const followUps = judged.followUps.flatMap((followUp) => this.#newDelivery(followUp) ?? []);
     const decision = outcome.kind === "failed" ? this.#decide(judged, now) : null;
     const transition = settle(delivery.position, { outcome, attempt, decision, followUps }, now);
@@ -92,6 +98,14 @@ export class Settler {
     }
     this.#report(judged, transition);
     return true;
+  }
+
+  /** A receiver that asks for less gets less from its whole lane, not only from the delivery it answered. */
+  #pace({ delivery, endpoint, outcome }: Judged): void {
+    const { profiles, noteOutcome, log } = this.#options;
+    const slowDown = profiles.get(endpoint.profile)?.pressure.slowDown;
+    if (!noteOutcome(delivery.position.lane, outcome, slowDown)) return;
+    log.info("lane.resting", { endpoint: endpoint.name, status: outcome.status });
   }
 
   #decide({ delivery, endpoint, outcome, attempt }: Judged, now: number): Decision | null {

@@ -1,16 +1,20 @@
 /**
- * The global bound on attempts in flight, shared so that no set of lanes can starve another. Three rules,
+ * The global bound on attempts in flight, shared so that no set of lanes can starve another. Four rules,
  * cheapest form that holds against hundreds of hanging receivers:
  *
- *   1. A lane that has shown to be fast may take any free slot.
- *   2. Any other lane (new, or slow) may hold one; more only out of the first three eighths of all slots, and
+ *   1. A lane that has shown to be fast may take its first two slots wherever there is a free one.
+ *   2. It may take more while all attempts that are not late hold less than half of what late ones leave.
+ *   3. Any other lane (new, or slow) may hold one; more only out of the first three eighths of all slots, and
  *      at most the 32nd part of what is left of those.
- *   3. The last eighth of all slots is for fast lanes only.
- *
- * At the default of 1,024 some 620 lanes can hang at once, all of them new, and the next one still gets its
- * slot.
+ *   4. The last eighth of all slots is for fast lanes only.
  *
  * Fast means: its attempts took under a second on a moving average, and none is out for longer than that now.
+ * Late is an attempt that is out for longer than that. Rule 2 is for lanes that were fast and then all hang
+ * at once: however many they are, they get half of what there is, two each of the other half, and after a
+ * second they are late, and half of what they left is open to the rest again.
+ *
+ * At the default of 1,024 some 620 lanes can hang at once, all of them new, and the next one still gets its
+ * slot. No lane ever has more than half of all slots.
  */
 import { SECOND } from "../domain/duration.ts";
 
@@ -18,6 +22,10 @@ const FAST_HOLD_MS = SECOND;
 const UNPROVEN_POOL = 3 / 8;
 const UNPROVEN_SHARE = 32;
 const FAST_RESERVE_SHARE = 8;
+/** What a fast lane may hold whatever the others do. */
+const FAST_BASE = 2;
+/** Of the slots that are not late, how many are for more than the base. */
+const FAST_POOL = 1 / 2;
 /** Weight of the newest attempt in the moving average: some ten attempts make or break a reputation. */
 const AVERAGE_WEIGHT = 0.2;
 
@@ -27,7 +35,7 @@ export interface SlotUse {
   /** Moving average of how long an attempt held its slot; null before the first. */
   averageHoldMs: number | null;
   /** Monotonic instants at which the attempts in flight took their slots, oldest first. */
-  readonly takenAt: Set<{ readonly at: number }>;
+  readonly takenAt: Set<SlotTicket>;
 }
 
 export interface SlotTicket {
@@ -40,6 +48,8 @@ export function newSlotUse(): SlotUse {
 
 export class Slots {
   readonly #total: number;
+  /** Attempts that are out and not known to be late, oldest first. */
+  readonly #prompt = new Set<SlotTicket>();
   #used = 0;
 
   constructor(total: number) {
@@ -58,7 +68,12 @@ export class Slots {
   allowance(use: SlotUse, wanted: number, monotonicMs: number): number {
     const free = this.#total - this.#used;
     if (free <= 0 || wanted <= 0) return 0;
-    if (isFast(use, monotonicMs)) return Math.min(wanted, free);
+    if (isFast(use, monotonicMs)) {
+      const base = Math.max(0, FAST_BASE - use.inFlight);
+      return wanted <= base
+        ? Math.min(wanted, free)
+        : this.#fastAllowance(wanted, { base, free, monotonicMs });
+    }
     const open = free - Math.floor(this.#total / FAST_RESERVE_SHARE);
     if (open <= 0) return 0;
     const pool = Math.floor(this.#total * UNPROVEN_POOL) - this.#used;
@@ -66,9 +81,25 @@ export class Slots {
     return Math.max(0, Math.min(wanted, open, share - use.inFlight));
   }
 
+  #fastAllowance(
+    wanted: number,
+    { base, free, monotonicMs }: { base: number; free: number; monotonicMs: number },
+  ): number {
+    // Each ticket is looked at once in its life here, so this costs nothing that grows.
+    for (const oldest of this.#prompt) {
+      if (monotonicMs - oldest.at < FAST_HOLD_MS) break;
+      this.#prompt.delete(oldest);
+    }
+    const prompt = this.#prompt.size;
+    const late = this.#used - prompt;
+    const pool = Math.ceil((this.#total - late) * FAST_POOL) - prompt;
+    return Math.min(wanted, free, Math.max(base, pool));
+  }
+
   take(use: SlotUse, monotonicMs: number): SlotTicket {
     const ticket = { at: monotonicMs };
     this.#used += 1;
+    this.#prompt.add(ticket);
     use.inFlight += 1;
     use.takenAt.add(ticket);
     return ticket;
@@ -78,6 +109,7 @@ export class Slots {
   giveBack(use: SlotUse, ticket: SlotTicket, options: { isUsed: boolean; monotonicMs: number }): void {
     if (!use.takenAt.delete(ticket)) return;
     this.#used -= 1;
+    this.#prompt.delete(ticket);
     use.inFlight -= 1;
     if (!options.isUsed) return;
     const heldMs = options.monotonicMs - ticket.at;

@@ -81,9 +81,45 @@ describe("Defaults", () => {
         concurrency: 16,
         rate: null,
         timeoutMs: 30 * SECOND,
-        breaker: { failures: 10, recoveryMs: 30 * SECOND },
+        breaker: { failures: 10, recoveryMs: 30 * SECOND, recoveryMaxMs: 10 * MINUTE },
+        pacing: {
+          ordering: "none",
+          poison: { kind: "block" },
+          keyRate: null,
+          slowStart: true,
+          drainPerSecond: null,
+          disableAfterMs: null,
+        },
       },
     ]);
+  });
+
+  const pacedEndpoint = (line: string) =>
+    configOf(`[[endpoint]]\nname = "app"\nurl = "https://example.com"\n${line}`).endpoints[0];
+
+  test.each([
+    [
+      "breaker = { failures = 0, rate = { ratio = 0.5 } }",
+      { rate: { ratio: 0.5, windowMs: MINUTE, samplesMin: 20 } },
+    ],
+    ['breaker = { recovery = "1h" }', { recoveryMs: 60 * MINUTE, recoveryMaxMs: 60 * MINUTE }],
+    ['breaker = { recovery = "1s", max_recovery = "1s" }', { recoveryMs: SECOND, recoveryMaxMs: SECOND }],
+  ])("Of a breaker: %s", (line, expected) => {
+    expect(pacedEndpoint(line)?.breaker).toMatchObject(expected);
+  });
+
+  test.each([
+    ['poison = "park"', { poison: { kind: "park" } }],
+    ['poison = "skip"', { poison: { kind: "skip", after: null } }],
+    ["poison = { skip_after = 5 }", { poison: { kind: "skip", after: 5 } }],
+    [
+      'ordering = "key"\nkey_rate = { per_second = 2 }',
+      { ordering: "key", keyRate: { perSecond: 2, burst: 2 } },
+    ],
+    ["drain = { per_second = 0.5 }", { drainPerSecond: 0.5 }],
+    ['disable_after = "5d"', { disableAfterMs: 5 * DAY }],
+  ])("Of pacing: %s", (line, expected) => {
+    expect(pacedEndpoint(line)?.pacing).toMatchObject(expected);
   });
 
   const HMAC = 'scheme = "hmac", header = "X-S", secret = "s"';

@@ -1,6 +1,6 @@
-import { expect, test } from "bun:test";
+import { describe, expect, test } from "bun:test";
 import { FAILURE_KINDS, type Failed, type Outcome } from "../../src/domain/attempt.ts";
-import { MINUTE, SECOND } from "../../src/domain/duration.ts";
+import { DAY, HOUR, MINUTE, SECOND } from "../../src/domain/duration.ts";
 import {
   abandonProbe,
   type BreakerState,
@@ -121,5 +121,65 @@ test("the native defaults: ten failures of any kind at one endpoint, then 30 s, 
     counts: "failures",
     onOpen: "park",
     disableOn: [410],
+    disableAfterMs: 5 * DAY,
+    slowDown: { statuses: [429, 503], restMaxMs: HOUR },
   });
+});
+
+describe("A failure rate", () => {
+  const rule = {
+    failures: 0,
+    recoveryMs: 30 * SECOND,
+    rate: { ratio: 0.5, windowMs: MINUTE, samplesMin: 4 },
+  };
+
+  /** F: failed, S: succeeded, one per `stepMs`. */
+  function walk(outcomes: string, stepMs = SECOND, state: BreakerState = CLOSED): BreakerState {
+    return [...outcomes].reduce((before, letter, index) => {
+      const context = { pressure: NATIVE_PRESSURE, rule, now: NOW + index * stepMs };
+      return recordOutcome(before, letter === "F" ? FAILED : SUCCEEDED, context);
+    }, state);
+  }
+
+  test.each([
+    ["SFSF", "open"],
+    ["FFF", "closed"],
+    ["FFFS", "closed"],
+    ["SSSF", "closed"],
+    ["SSSFFF", "open"],
+  ])("opens once half of at least four failed: %s is %s", (outcomes, kind) => {
+    expect(walk(outcomes).kind).toBe(kind as BreakerState["kind"]);
+  });
+
+  test("forgets what is older than its window", () => {
+    expect(walk("FFSSSSSF", 29 * SECOND).kind).toBe("closed");
+    expect(walk("FFF", MINUTE).window).toMatchObject({ total: 1, failed: 1, lastTotal: 0 });
+  });
+
+  test("stands beside the row of failures: either opens it", () => {
+    const both = { ...rule, failures: 2 };
+    const context = { pressure: NATIVE_PRESSURE, rule: both, now: NOW };
+    expect(recordOutcome(recordOutcome(CLOSED, FAILED, context), FAILED, context).kind).toBe("open");
+  });
+
+  test("begins anew after a probe that succeeded", () => {
+    const open = walk("FSFF");
+    const probing = tryProbe(open, open.retryAt) as BreakerState;
+    const context = { pressure: NATIVE_PRESSURE, rule, now: open.retryAt };
+    expect(recordOutcome(probing, SUCCEEDED, context)).toEqual(CLOSED);
+  });
+});
+
+test("a wait that may not grow stays the same after each failed probe", () => {
+  const rule = { failures: 1, recoveryMs: 30 * SECOND, recoveryMaxMs: 30 * SECOND };
+  let state = recordOutcome(CLOSED, FAILED, { pressure: NATIVE_PRESSURE, rule, now: NOW });
+  for (let round = 1; round < 4; round += 1) {
+    const now = state.retryAt;
+    state = recordOutcome(tryProbe(state, now) as BreakerState, FAILED, {
+      pressure: NATIVE_PRESSURE,
+      rule,
+      now,
+    });
+    expect(state.retryAt).toBe(now + 30 * SECOND);
+  }
 });

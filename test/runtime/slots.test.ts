@@ -21,9 +21,22 @@ test("a new lane starts with a small share", () => {
   expect(fill(new Slots(1_024), newSlotUse(), 100)).toBe(12);
 });
 
-test("a fast lane may take everything that is free", () => {
+test("a fast lane may take half of everything, and two where nothing else is left", () => {
   const slots = new Slots(100);
-  expect(fill(slots, fastUse(slots), 1_000)).toBe(100);
+  expect(fill(slots, fastUse(slots), 1_000)).toBe(50);
+  expect(fill(slots, fastUse(slots), 1_000)).toBe(2);
+});
+
+test("a hundred fast lanes that all hang at once leave slots to the others, and more once late", () => {
+  const slots = new Slots(1_024);
+  const hanging = Array.from({ length: 100 }, () => fastUse(slots));
+  const held = hanging.reduce((sum, use) => sum + fill(slots, use, 16), 0);
+  expect(held).toBeLessThan(700);
+  const healthy = fastUse(slots);
+  expect(slots.allowance(healthy, 16, 500)).toBe(2);
+  expect(slots.allowance(healthy, 16, 1_011)).toBe(16);
+  expect(slots.allowance(healthy, 1_024, 1_011)).toBe(Math.ceil((1_024 - held) / 2));
+  for (const use of hanging) expect(slots.allowance(use, 16, 1_011)).toBe(0);
 });
 
 test("620 new lanes that all hang get one slot each, and the last eighth stays for fast ones", () => {
@@ -31,7 +44,9 @@ test("620 new lanes that all hang get one slot each, and the last eighth stays f
   const counts = Array.from({ length: 620 }, () => fill(slots, newSlotUse(), 16));
   expect(Math.min(...counts)).toBe(1);
   expect(slots.total - slots.used).toBeGreaterThanOrEqual(128);
-  expect(fill(slots, fastUse(slots), 16)).toBe(16);
+  expect(fill(slots, fastUse(slots), 16)).toBe(2);
+  // A second later those that hang are late, and no longer count against a fast one.
+  expect(slots.allowance(fastUse(slots), 16, 1_010)).toBe(16);
 });
 
 test("a lane loses its good name while an attempt of it is out for longer than a second", () => {

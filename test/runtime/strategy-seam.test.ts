@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Id } from "../../src/domain/id.ts";
 import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
+import { type RetryRule, standardPolicy } from "../../src/domain/policy.ts";
 import type { Profile } from "../../src/domain/strategy.ts";
 import { type EngineSetup, receiverUrl, startEngine, type TestEngine } from "../support/engine.ts";
 import { PIGEON, pigeonWords, QUICK_MS, SLOW_MS, signPigeon } from "../support/pigeon-dialect.ts";
@@ -409,6 +410,37 @@ describe("The pressure", () => {
       ["retrying", "the circuit breaker is open"],
       ["succeeded", null],
     ]);
+  });
+
+  test("an open breaker that spends uses attempts up without another connection, until the end", async () => {
+    const retry: RetryRule = { kind: "ladder", delaysMs: [1_000, 1_000, 1_000], jitter: 0 };
+    const dead = { ...PIGEON, policy: standardPolicy };
+    const profiles = [NATIVE_PROFILE, dead];
+    await using run = await start({
+      profiles,
+      endpoints: endpoints.map((one) => ({ ...one, retry })),
+      sources: TO_COOP,
+    });
+    run.receiver.always(COOP, { failure: "connect" });
+    await run.accept();
+    await run.advanceStepwise(10_000);
+    expect(run.receiver.to(COOP)).toHaveLength(2);
+    const { state, attemptCount, lastError } = await run.delivery();
+    expect([state, attemptCount, lastError]).toEqual(["dead", 4, "the circuit breaker is open"]);
+  });
+
+  test("a breaker's rule may say whose it is: one for all of a profile in a project", async () => {
+    const global = endpoints.map((one) => ({ ...one, breaker: { ...breaker, scope: "global" as const } }));
+    const sources = [
+      { name: "coop", to: ["coop"] },
+      { name: "far", to: ["far"] },
+    ];
+    await using run = await start({ endpoints: global, sources });
+    run.receiver.next(COOP, { failure: "connect" }, { failure: "connect" });
+    await run.accept({ source: "coop" });
+    await run.accept({ source: "coop" });
+    await run.accept({ source: "far" });
+    expect((await run.deliveries()).at(-1)).toMatchObject({ lastError: "the circuit breaker is open" });
   });
 
   test("is the endpoint's, also for a delivery that was made under another profile", async () => {

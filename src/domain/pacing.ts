@@ -1,0 +1,45 @@
+/**
+ * How an endpoint wants its deliveries paced beyond concurrency and rate: their order, how it is treated
+ * after an outage, and when it is given up. Everything may be left out; absent means what DEFAULT_PACING
+ * says.
+ */
+
+export interface RateRule {
+  readonly perSecond: number;
+  readonly burst: number;
+}
+
+export const ORDERINGS = ["none", "key", "endpoint"] as const;
+
+/** `key`: one at a time per ordering key of the event; `endpoint`: one at a time altogether. */
+export type Ordering = (typeof ORDERINGS)[number];
+
+/**
+ * What becomes of a line whose head is given up. `block`: it waits until the dead letter is replayed or
+ * discarded. `park`: the delivery is held until somebody retries it, the others go on. `skip`: it is a dead
+ * letter, after so many failed attempts at the latest, and the others go on.
+ */
+export type Poison =
+  | { readonly kind: "block" | "park" }
+  | { readonly kind: "skip"; readonly after: number | null };
+
+export interface Pacing {
+  readonly ordering?: Ordering;
+  readonly poison?: Poison;
+  /** Attempts per ordering key. */
+  readonly keyRate?: RateRule | null;
+  /** Whether concurrency grows from one after an outage. */
+  readonly slowStart?: boolean;
+  /** How fast what has gathered goes out once the lane is open again; null: as fast as the rest allows. */
+  readonly drainPerSecond?: number | null;
+  /** Disabled after so long of nothing but failures; null: never; absent: as the pressure rule says. */
+  readonly disableAfterMs?: number | null;
+}
+
+export const DEFAULT_PACING = {
+  ordering: "none",
+  poison: { kind: "block" },
+  keyRate: null,
+  slowStart: true,
+  drainPerSecond: null,
+} as const satisfies Pacing;
