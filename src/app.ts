@@ -181,6 +181,7 @@ class PosternApp implements App {
       bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),
       directory: engine.directory,
       commands: engine.commands,
+      objects: engine.objects,
       admit: engine.admit,
       schedules: engine.schedules,
       timers: engine.timers,
@@ -239,13 +240,11 @@ class PosternApp implements App {
     const { clock, random, log } = this.#options;
     const { egress, store: settings } = this.#config;
     const { retention } = settings;
+    const guard = createEgress({ allowPrivate: egress.allowPrivate, clock });
     return new Engine({
       store,
-      sender: createSender({
-        clock,
-        egress: createEgress({ allowPrivate: egress.allowPrivate, clock }),
-        proxy: egress.proxy,
-      }),
+      sender: createSender({ clock, egress: guard, proxy: egress.proxy }),
+      egress: guard,
       clock,
       random,
       log,

@@ -10,7 +10,10 @@ export interface Project {
   readonly retiredAt: number | null;
 }
 
-export type KeyScope = "ingest" | "read" | "admin";
+export const KEY_SCOPES = ["ingest", "read", "admin"] as const;
+
+/** `ingest` brings events and deliveries in, `read` looks, `admin` may do everything. */
+export type KeyScope = (typeof KEY_SCOPES)[number];
 
 export interface ApiKey {
   readonly id: Id;
@@ -22,4 +25,13 @@ export interface ApiKey {
   readonly door: Door;
   readonly createdAt: number;
   readonly deletedAt: number | null;
+}
+
+/** Tells people and secret scanners what they have found. */
+const KEY_PREFIX = "psk_";
+const KEY_BYTES = 24;
+
+/** Returns a new key, with more entropy than anybody can guess: its hash needs no salt. */
+export function newKeyText(randomBytes: (length: number) => Uint8Array): string {
+  return KEY_PREFIX + Buffer.from(randomBytes(KEY_BYTES)).toString("hex");
 }

@@ -35,3 +35,8 @@ export function matchesType(pattern: string, type: string | null): boolean {
   const prefix = pattern.slice(0, -1);
   return type.length > prefix.length && type.startsWith(prefix);
 }
+
+/** Whether a text is a pattern: a star stands alone, or behind the last dot. */
+export function isTypePattern(text: string): boolean {
+  return /^(?:\*|[^*]+|[^*]+\.\*)$/.test(text);
+}

@@ -17,8 +17,9 @@ export interface Definitions {
 }
 
 export class Directory {
-  readonly #projects = new Set<string>();
+  readonly #projects = new Map<string, Project>();
   readonly #keysByHash = new Map<string, ApiKey>();
+  readonly #keysById = new Map<Id, ApiKey>();
   readonly #endpointsById = new Map<Id, Endpoint>();
   readonly #endpointsByLane = new Map<number, Endpoint>();
   readonly #endpointsByName = new Map<string, Endpoint>();
@@ -38,12 +39,9 @@ export class Directory {
     this.#sourcesById.clear();
     this.#sourcesBySeq.clear();
     this.#projects.clear();
-    for (const project of definitions.projects) {
-      if (project.retiredAt === null) this.#projects.add(project.name);
-    }
-    for (const key of definitions.apiKeys) {
-      if (key.deletedAt === null) this.#keysByHash.set(key.hash, key);
-    }
+    this.#keysById.clear();
+    for (const project of definitions.projects) this.putProject(project);
+    for (const key of definitions.apiKeys) this.putKey(key);
     for (const endpoint of definitions.endpoints) this.putEndpoint(endpoint);
     for (const source of definitions.sources) this.putSource(source);
     this.#replaceSubscriptions(definitions.subscriptions);
@@ -54,14 +52,45 @@ export class Directory {
     this.#subscriptionsByName.clear();
     this.#subscriptionsByTenant.clear();
     for (const subscription of [...subscriptions].sort((a, b) => a.seq - b.seq)) {
-      const { id, project, name, tenant, deletedAt } = subscription;
-      this.#subscriptionsById.set(id, subscription);
-      if (deletedAt !== null) continue;
-      this.#subscriptionsByName.set(nameKey(project, name), subscription);
-      const key = nameKey(project, tenant);
-      const others = this.#subscriptionsByTenant.get(key);
-      if (others) others.push(subscription);
-      else this.#subscriptionsByTenant.set(key, [subscription]);
+      this.putSubscription(subscription);
+    }
+  }
+
+  putSubscription(subscription: Subscription): void {
+    const { id, project, name, tenant, deletedAt } = subscription;
+    const before = this.#subscriptionsById.get(id);
+    if (before?.deletedAt === null) this.#forgetSubscription(before);
+    this.#subscriptionsById.set(id, subscription);
+    if (deletedAt !== null) return;
+    this.#subscriptionsByName.set(nameKey(project, name), subscription);
+    const key = nameKey(project, tenant);
+    const others = this.#subscriptionsByTenant.get(key);
+    if (!others) return void this.#subscriptionsByTenant.set(key, [subscription]);
+    others.push(subscription);
+    if ((others.at(-2)?.seq ?? 0) > subscription.seq) others.sort((a, b) => a.seq - b.seq);
+  }
+
+  #forgetSubscription({ id, project, name, tenant }: Subscription): void {
+    this.#subscriptionsByName.delete(nameKey(project, name));
+    const key = nameKey(project, tenant);
+    const others = this.#subscriptionsByTenant.get(key)?.filter((other) => other.id !== id) ?? [];
+    if (others.length === 0) this.#subscriptionsByTenant.delete(key);
+    else this.#subscriptionsByTenant.set(key, others);
+  }
+
+  putProject(project: Project): void {
+    if (project.retiredAt === null) this.#projects.set(project.name, project);
+    else this.#projects.delete(project.name);
+  }
+
+  /** A retired key is forgotten: it opens nothing from now on. */
+  putKey(key: ApiKey): void {
+    if (key.deletedAt === null) {
+      this.#keysByHash.set(key.hash, key);
+      this.#keysById.set(key.id, key);
+    } else {
+      this.#keysByHash.delete(key.hash);
+      this.#keysById.delete(key.id);
     }
   }
 
@@ -84,8 +113,28 @@ export class Directory {
     return this.#projects.has(project);
   }
 
+  project(name: string): Project | undefined {
+    return this.#projects.get(name);
+  }
+
+  /** Living ones, in the order in which they were made. */
+  projects(): Project[] {
+    return [...this.#projects.values()].sort((a, b) => a.seq - b.seq);
+  }
+
   keyByHash(hash: string): ApiKey | undefined {
     return this.#keysByHash.get(hash);
+  }
+
+  /** Living keys only, as everywhere here. */
+  key(id: Id): ApiKey | undefined {
+    return this.#keysById.get(id);
+  }
+
+  /** Oldest first. */
+  keysOf(project: string): ApiKey[] {
+    const own = [...this.#keysById.values()].filter((key) => key.project === project);
+    return own.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   endpoint(id: Id): Endpoint | undefined {
@@ -126,6 +175,13 @@ export class Directory {
   /** Living subscriptions of one tenant, in order of their number. */
   subscriptionsOf(project: string, tenant: string): readonly Subscription[] {
     return this.#subscriptionsByTenant.get(nameKey(project, tenant)) ?? [];
+  }
+
+  /** Living subscriptions that lead to an endpoint. */
+  subscriptionsTo(project: string, endpoint: string): Subscription[] {
+    return [...this.#subscriptionsByName.values()].filter(
+      (subscription) => subscription.project === project && subscription.endpoint === endpoint,
+    );
   }
 
   /** Living endpoints, in order of their lane. */

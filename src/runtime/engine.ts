@@ -20,6 +20,7 @@ import { Commands } from "./commands.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatcher.ts";
+import type { Egress } from "./egress.ts";
 import { EndpointWrites } from "./endpoints.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Ingest } from "./ingest.ts";
@@ -28,6 +29,7 @@ import type { ClaimStore } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Objects } from "./objects.ts";
 import { createOutgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
 import type {
@@ -87,6 +89,8 @@ export interface EngineStore
 export interface EngineOptions {
   readonly store: EngineStore;
   readonly sender: Sender;
+  /** Judges targets that an API makes, before they are stored. */
+  readonly egress: Pick<Egress, "resolve">;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -118,6 +122,7 @@ export class Engine {
   readonly commands: Commands;
   readonly endpoints: EndpointWrites;
   readonly acknowledgements: Acknowledgements;
+  readonly objects: Objects;
   readonly scheduler: Scheduler;
   readonly schedules: Schedules;
   readonly timers: Timers;
@@ -130,28 +135,14 @@ export class Engine {
 
   constructor(options: EngineOptions) {
     this.#options = options;
-    const { store, clock, random, log, profiles } = options;
+    const { store, clock, random } = options;
     this.nextId = createIdFactory(
       { now: () => clock.wallNow(), randomBytes: (length) => random.bytes(length) },
       store.newestId,
     );
     this.slots = new Slots(options.inFlightMax);
-    this.breakers = new Breakers({
-      profiles,
-      onChange: (endpoint, from, to) => {
-        log.warn("breaker.changed", { endpoint: endpoint.name, from: from.kind, to: to.kind });
-        this.lanes.wakeAfterBreaker(endpoint, to.kind === "closed");
-      },
-    });
-    this.lanes = new Lanes({
-      clock,
-      store,
-      slots: this.slots,
-      breakers: this.breakers,
-      start: (claimed, hold) => this.dispatcher.start(claimed, hold),
-      giveBack: (claimed) => this.dispatcher.giveBack(claimed),
-      sizeOf: (claimed) => claimed.payload.body.byteLength,
-    });
+    this.breakers = this.#createBreakers();
+    this.lanes = this.#createLanes();
     const wiring = this.#wiring();
     this.parking = new Parking(wiring);
     const { parking } = this;
@@ -178,6 +169,7 @@ export class Engine {
       acknowledge: (id, report) => this.commands.acknowledge(id, report),
     });
     this.endpoints = new EndpointWrites(wiring);
+    this.objects = new Objects(wiring);
     const prepare = createOutgoing(wiring);
     this.scheduler = new Scheduler({ ...wiring, prepare });
     this.schedules = new Schedules({ ...wiring, prepare });
@@ -187,6 +179,30 @@ export class Engine {
     this.#heartbeat = new Heartbeat(wiring);
     const { lanes, dispatcher, deadlines, releases, retention } = this;
     this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention, this.scheduler];
+  }
+
+  #createBreakers(): Breakers {
+    const { profiles, log } = this.#options;
+    return new Breakers({
+      profiles,
+      onChange: (endpoint, from, to) => {
+        log.warn("breaker.changed", { endpoint: endpoint.name, from: from.kind, to: to.kind });
+        this.lanes.wakeAfterBreaker(endpoint, to.kind === "closed");
+      },
+    });
+  }
+
+  #createLanes(): Lanes<Claimed> {
+    const { clock, store } = this.#options;
+    return new Lanes({
+      clock,
+      store,
+      slots: this.slots,
+      breakers: this.breakers,
+      start: (claimed, hold) => this.dispatcher.start(claimed, hold),
+      giveBack: (claimed) => this.dispatcher.giveBack(claimed),
+      sizeOf: (claimed) => claimed.payload.body.byteLength,
+    });
   }
 
   /** True when nothing is due, under way or waiting to be written: what a virtual clock waits for. */

@@ -5,7 +5,7 @@
  * nothing.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
-import type { Endpoint } from "../domain/endpoint.ts";
+import type { Door, Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
 import type { ScheduleDefinition } from "../domain/schedule-definition.ts";
@@ -36,12 +36,12 @@ export interface Declarations {
 
 export interface ReconcileStore extends ReconcileScheduleStore {
   loadDefinitions(): Promise<Definitions>;
-  putProject(definition: { name: string; door: "config" }, now: number): Promise<Project>;
-  putApiKey(definition: DeclaredKey & { id: Id; door: "config" }, now: number): Promise<ApiKey>;
-  putEndpoint(definition: DeclaredEndpoint & { id: Id; door: "config" }, now: number): Promise<Endpoint>;
-  putSource(definition: DeclaredSource & { id: Id; door: "config" }, now: number): Promise<Source>;
+  putProject(definition: { name: string; door: Door }, now: number): Promise<Project>;
+  putApiKey(definition: DeclaredKey & { id: Id; door: Door }, now: number): Promise<ApiKey>;
+  putEndpoint(definition: DeclaredEndpoint & { id: Id; door: Door }, now: number): Promise<Endpoint>;
+  putSource(definition: DeclaredSource & { id: Id; door: Door }, now: number): Promise<Source>;
   putSubscription(
-    definition: DeclaredSubscription & { id: Id; door: "config" },
+    definition: DeclaredSubscription & { id: Id; door: Door },
     now: number,
   ): Promise<Subscription>;
   retireProject(name: string, now: number): Promise<Project | null>;

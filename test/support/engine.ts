@@ -17,6 +17,7 @@ import type { Log } from "../../src/runtime/log.ts";
 import { Probe } from "../../src/runtime/probe.ts";
 import type { DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
 import type { Store } from "../../src/storage/contract.ts";
+import { testEgress } from "./egress.ts";
 import { newEndpoint, newSource, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { FakeRandom } from "./fake-random.ts";
@@ -103,6 +104,7 @@ export class TestEngine implements AsyncDisposable {
     this.engine = new Engine({
       store: wrap(this.store),
       sender: this.receiver,
+      egress: testEgress(this.clock),
       clock: this.clock,
       random: this.random,
       log: this.#log(),

@@ -34,6 +34,7 @@ import type {
 } from "../../src/runtime/reconcile.ts";
 import type { Sender, SendRequest, SendResult } from "../../src/runtime/sender.ts";
 import type { Store } from "../../src/storage/contract.ts";
+import { testEgress } from "./egress.ts";
 import { newEndpoint, newSource, newSubscription, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
 import { countingBytes, openTestStore } from "./store.ts";
@@ -228,6 +229,7 @@ function createTestEngine(parts: EngineParts): Engine {
   return new Engine({
     ...parts,
     random: testRandom(),
+    egress: testEgress(parts.clock),
     inFlightMax: 64,
     publicUrl: "http://127.0.0.1:8420",
     keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
@@ -304,13 +306,14 @@ interface Parts {
 }
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
-  const { schedules, timers, directory, commands, admit, metrics, breakers, lanes, slots } = engine;
+  const { schedules, timers, directory, commands, objects, admit, metrics, breakers, lanes, slots } = engine;
   return {
     clock,
     log,
     bodies: new BodyReader({ clock, timeoutMs: READ_TIMEOUT_MS }),
     directory,
     commands,
+    objects,
     admit,
     schedules,
     timers,

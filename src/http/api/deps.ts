@@ -9,6 +9,7 @@ import type { Directory } from "../../runtime/directory.ts";
 import type { LaneOverview } from "../../runtime/lanes.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
+import type { Objects } from "../../runtime/objects.ts";
 import type { Schedules } from "../../runtime/schedules.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { BodyReader } from "../body.ts";
@@ -20,6 +21,7 @@ export interface ApiDeps {
   readonly bodies: BodyReader;
   readonly directory: Directory;
   readonly commands: Commands;
+  readonly objects: Objects;
   readonly admit: Admit;
   readonly schedules: Schedules;
   readonly timers: Timers;

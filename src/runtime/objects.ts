@@ -1,0 +1,325 @@
+/**
+ * Endpoints, subscriptions, projects and API keys, made and changed while the engine runs. Every door comes
+ * through here with its own name, so that the rules are the same for all of them: what the config file
+ * declares is changed there only, names are unique among what is in service, and a target that an API made
+ * may not be private. Changes to one object follow one another: each edit sees what the one before it wrote.
+ */
+import { type ApiKey, type KeyScope, newKeyText, type Project } from "../domain/access.ts";
+import type { Door, Endpoint } from "../domain/endpoint.ts";
+import { AppError } from "../domain/errors.ts";
+import { checkSigning } from "../domain/header-rules.ts";
+import type { Id } from "../domain/id.ts";
+import { isTypePattern, type Subscription } from "../domain/subscription.ts";
+import type { Breakers } from "./breakers.ts";
+import type { Clock } from "./clock.ts";
+import type { Directory } from "./directory.ts";
+import type { Egress } from "./egress.ts";
+import type { Log } from "./log.ts";
+import type { Random } from "./random.ts";
+import type { DeclaredEndpoint, DeclaredSubscription, ReconcileStore } from "./reconcile.ts";
+
+type ObjectStore = Pick<
+  ReconcileStore,
+  | "putEndpoint"
+  | "putSubscription"
+  | "putProject"
+  | "putApiKey"
+  | "retireEndpoint"
+  | "retireSubscription"
+  | "retireProject"
+  | "retireApiKey"
+>;
+
+interface Made {
+  readonly id: Id;
+  readonly door: Door;
+}
+
+export interface ObjectsOptions {
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly store: ObjectStore;
+  readonly directory: Directory;
+  readonly breakers: Pick<Breakers, "reset">;
+  readonly egress: Pick<Egress, "resolve">;
+  readonly log: Log;
+  readonly nextId: () => Id;
+  readonly onEndpointChanged: (endpoint: Endpoint) => void;
+}
+
+/** What an edit may give anew; the name stays, because subscriptions and schedules refer to it. */
+export type EndpointChange = Partial<Omit<DeclaredEndpoint, "project" | "name">>;
+export type SubscriptionChange = Partial<Omit<DeclaredSubscription, "project" | "name">>;
+
+export interface NewKey {
+  readonly project: string;
+  readonly label: string | null;
+  readonly scope: KeyScope;
+  /** The key itself, for doors whose keys have a form of their own; made here when absent. */
+  readonly text?: string;
+}
+
+/**
+ * A name that does not resolve in this time is taken: it may appear later, and every attempt checks the
+ * address that it then connects to.
+ */
+const RESOLVE_MS = 2_000;
+
+export class Objects {
+  readonly #options: ObjectsOptions;
+  /** The last change of each object that is being changed. */
+  readonly #turns = new Map<Id, Promise<unknown>>();
+
+  constructor(options: ObjectsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Makes an endpoint. AppError: invalid_request (project, URL, signatures, headers), target_blocked,
+   * conflict (the name is taken).
+   */
+  async createEndpoint(door: Door, definition: DeclaredEndpoint): Promise<Endpoint> {
+    this.#assertProject(definition.project);
+    return this.#putEndpoint({ ...definition, id: this.#options.nextId(), door });
+  }
+
+  /** As above; also declared_in_config, gone, not_found. `edit` is given the endpoint as it then is. */
+  updateEndpoint(id: Id, edit: (current: Endpoint) => EndpointChange): Promise<Endpoint> {
+    return this.#inTurn(id, async () => {
+      const current = assertOwn(this.#options.directory.endpoint(id), "endpoint");
+      return this.#putEndpoint({ ...definitionOf(current), ...edit(current), id, door: current.door });
+    });
+  }
+
+  /**
+   * Takes an endpoint out of service; what was accepted for it is still sent. AppError: as above, and
+   * conflict while subscriptions lead there, unless `withSubscriptions` takes those along.
+   */
+  retireEndpoint(id: Id, { withSubscriptions = false } = {}): Promise<Endpoint> {
+    return this.#inTurn(id, async () => {
+      const { directory, store, clock } = this.#options;
+      const current = assertOwn(directory.endpoint(id), "endpoint");
+      const { project, name } = current;
+      const leading = directory.subscriptionsTo(project, name);
+      const isFree = withSubscriptions
+        ? leading.every(({ door }) => door !== "config")
+        : leading.length === 0;
+      if (!isFree) {
+        const names = leading.slice(0, 20).map((subscription) => subscription.name);
+        throw new AppError("conflict", `subscriptions lead to this endpoint: ${names.join(", ")}`, {
+          details: { subscriptions: names },
+        });
+      }
+      for (const subscription of leading) await this.retireSubscription(subscription.id);
+      const retired = found(await store.retireEndpoint(id, clock.now()), "endpoint");
+      this.#options.onEndpointChanged(retired);
+      this.#note("retired", "endpoint", retired);
+      return retired;
+    });
+  }
+
+  /** AppError: invalid_request (project, patterns, no such endpoint), conflict (the name is taken). */
+  async createSubscription(door: Door, definition: DeclaredSubscription): Promise<Subscription> {
+    this.#assertProject(definition.project);
+    return this.#putSubscription({ ...definition, id: this.#options.nextId(), door });
+  }
+
+  updateSubscription(id: Id, edit: (current: Subscription) => SubscriptionChange): Promise<Subscription> {
+    return this.#inTurn(id, async () => {
+      const current = assertOwn(this.#options.directory.subscription(id), "subscription");
+      const { project, name, door, tenant, eventTypes, endpoint } = current;
+      return this.#putSubscription({
+        ...{ project, name, tenant, eventTypes, endpoint },
+        ...edit(current),
+        ...{ id, door },
+      });
+    });
+  }
+
+  retireSubscription(id: Id): Promise<Subscription> {
+    return this.#inTurn(id, async () => {
+      const { directory, store, clock } = this.#options;
+      assertOwn(directory.subscription(id), "subscription");
+      const retired = found(await store.retireSubscription(id, clock.now()), "subscription");
+      directory.putSubscription(retired);
+      this.#note("retired", "subscription", retired);
+      return retired;
+    });
+  }
+
+  /** AppError: conflict when there is one of that name in service. */
+  async createProject(door: Door, name: string): Promise<Project> {
+    const { directory, store, clock } = this.#options;
+    if (directory.hasProject(name)) throw new AppError("conflict", `there is a project ${name} already`);
+    const project = await store.putProject({ name, door }, clock.now());
+    directory.putProject(project);
+    this.#note("created", "project", { name, project: name });
+    return project;
+  }
+
+  /**
+   * Takes a project out of service, and its keys with it. AppError: not_found, declared_in_config, conflict
+   * while it has endpoints, sources or subscriptions.
+   */
+  async retireProject(name: string): Promise<Project> {
+    const { directory, store, clock } = this.#options;
+    const current = directory.project(name);
+    if (!current) throw new AppError("not_found", `there is no project ${name}`);
+    if (current.door === "config") throw declaredInConfig("project");
+    const isMember = (object: { readonly project: string }) => object.project === name;
+    const { length } = [
+      ...directory.endpoints().filter(isMember),
+      ...directory.sources().filter(isMember),
+      ...directory.subscriptions().filter(isMember),
+    ];
+    if (length > 0) throw new AppError("conflict", `the project ${name} still has ${length} objects`);
+    for (const key of directory.keysOf(name)) await this.#retireKey(key.id);
+    const retired = found(await store.retireProject(name, clock.now()), "project");
+    directory.putProject(retired);
+    this.#note("retired", "project", { name, project: name });
+    return retired;
+  }
+
+  /** Makes an API key. Its text is in the answer and nowhere else: the store keeps a hash. */
+  async createKey(door: Door, { text, ...given }: NewKey): Promise<{ key: ApiKey; text: string }> {
+    const { directory, store, clock, random, nextId } = this.#options;
+    this.#assertProject(given.project);
+    const secret = text ?? newKeyText((length) => random.bytes(length));
+    const hash = new Bun.CryptoHasher("sha256").update(secret).digest("hex");
+    if (directory.keyByHash(hash)) throw new AppError("conflict", "there is such a key already");
+    const key = await store.putApiKey({ ...given, hash, id: nextId(), door }, clock.now());
+    directory.putKey(key);
+    this.#note("created", "key", { name: key.label, project: key.project });
+    return { key, text: secret };
+  }
+
+  /** Valid no more from the moment of the answer on. AppError: not_found, declared_in_config. */
+  revokeKey(id: Id): Promise<ApiKey> {
+    return this.#inTurn(id, () => {
+      const key = this.#options.directory.key(id);
+      if (!key) throw new AppError("not_found", "there is no such key");
+      if (key.door === "config") throw declaredInConfig("key");
+      return this.#retireKey(id);
+    });
+  }
+
+  async #retireKey(id: Id): Promise<ApiKey> {
+    const { directory, store, clock } = this.#options;
+    const key = found(await store.retireApiKey(id, clock.now()), "key");
+    directory.putKey(key);
+    this.#note("retired", "key", { name: key.label, project: key.project });
+    return key;
+  }
+
+  async #putEndpoint(definition: DeclaredEndpoint & Made): Promise<Endpoint> {
+    const { directory, store, clock, breakers, onEndpointChanged } = this.#options;
+    assertHeaders(definition.headers);
+    const [fault] = checkSigning(definition);
+    if (fault) throw new AppError("invalid_request", `${fault.path.join(".")}: ${fault.message}`);
+    const url = readTarget(definition.url);
+    await this.#assertReachable(url);
+    const known = directory.endpoint(definition.id);
+    const endpoint = await store.putEndpoint({ ...definition, url: url.href }, clock.now());
+    // What failed at the old address says nothing about the new one.
+    if (known && known.url !== endpoint.url) breakers.reset(known);
+    onEndpointChanged(endpoint);
+    this.#note(known ? "updated" : "created", "endpoint", endpoint);
+    return endpoint;
+  }
+
+  async #putSubscription(definition: DeclaredSubscription & Made): Promise<Subscription> {
+    const { directory, store, clock } = this.#options;
+    const { project, endpoint, eventTypes, id } = definition;
+    if (!directory.endpointNamed(project, endpoint)) {
+      throw new AppError("invalid_request", `there is no endpoint "${endpoint}" in this project`);
+    }
+    const wrong = eventTypes.find((pattern) => !isTypePattern(pattern));
+    if (wrong !== undefined || eventTypes.length === 0) {
+      throw new AppError("invalid_request", "an event type, a prefix such as invoice.*, or * is expected", {
+        details: { eventType: wrong ?? null },
+      });
+    }
+    const isKnown = directory.subscription(id) !== undefined;
+    const subscription = await store.putSubscription(definition, clock.now());
+    directory.putSubscription(subscription);
+    this.#note(isKnown ? "updated" : "created", "subscription", subscription);
+    return subscription;
+  }
+
+  #assertProject(project: string): void {
+    if (this.#options.directory.hasProject(project)) return;
+    throw new AppError("invalid_request", `there is no project ${project}`);
+  }
+
+  async #assertReachable(url: URL): Promise<void> {
+    const { egress, clock } = this.#options;
+    let expire: () => void = () => {};
+    const late = new Promise<null>((resolve) => {
+      expire = () => resolve(null);
+    });
+    const timer = clock.setWallTimer(RESOLVE_MS, expire);
+    const resolution = await Promise.race([egress.resolve(url, false), late]);
+    timer.cancel();
+    if (resolution === null || resolution.ok || resolution.reason !== "blocked") return;
+    throw new AppError("target_blocked", resolution.text);
+  }
+
+  /** Runs `work` once what was asked of this object before has ended. */
+  async #inTurn<Result>(id: Id, work: () => Promise<Result>): Promise<Result> {
+    const before = this.#turns.get(id) ?? Promise.resolve();
+    const turn = before.then(work, work);
+    this.#turns.set(id, turn);
+    try {
+      return await turn;
+    } finally {
+      if (this.#turns.get(id) === turn) this.#turns.delete(id);
+    }
+  }
+
+  #note(change: string, kind: string, { name, project }: { name: string | null; project: string }): void {
+    this.#options.log.info("object.changed", { change, kind, name, project });
+  }
+}
+
+function definitionOf(endpoint: Endpoint): DeclaredEndpoint {
+  const { lane: _lane, id: _id, door: _door, ...rest } = endpoint;
+  const { createdAt: _createdAt, updatedAt: _updatedAt, deletedAt: _deletedAt, ...living } = rest;
+  const { pausedAt: _pausedAt, disabledAt: _disabledAt, disabledReason: _reason, ...definition } = living;
+  return definition;
+}
+
+function assertOwn<T extends { readonly door: Door; readonly deletedAt: number | null }>(
+  object: T | undefined,
+  kind: string,
+): T {
+  if (!object) throw new AppError("not_found", `there is no such ${kind}`);
+  if (object.deletedAt !== null) throw new AppError("gone", `this ${kind} is no longer in service`);
+  if (object.door === "config") throw declaredInConfig(kind);
+  return object;
+}
+
+function found<T>(object: T | null, kind: string): T {
+  if (object === null) throw new AppError("not_found", `there is no such ${kind}`);
+  return object;
+}
+
+function declaredInConfig(kind: string): AppError {
+  return new AppError("declared_in_config", `this ${kind} is declared in the config file; change it there`);
+}
+
+function readTarget(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : null;
+  const isPlain = url !== null && url.username === "" && url.password === "" && url.hash === "";
+  if (isPlain && (url.protocol === "http:" || url.protocol === "https:")) return url;
+  throw new AppError("invalid_request", "an absolute http or https URL without credentials is expected");
+}
+
+function assertHeaders(headers: Readonly<Record<string, string>>): void {
+  for (const [name, value] of Object.entries(headers)) {
+    try {
+      new Headers([[name, value]]);
+    } catch (cause) {
+      throw new AppError("invalid_request", `the header ${JSON.stringify(name)} cannot be sent`, { cause });
+    }
+  }
+}
