@@ -24,7 +24,7 @@ import type { Clock } from "./runtime/clock.ts";
 import { createEgress } from "./runtime/egress.ts";
 import { Engine } from "./runtime/engine.ts";
 import type { Log } from "./runtime/log.ts";
-import { DURATION_BUCKETS_MS } from "./runtime/metrics.ts";
+import { DURATION_BUCKETS_MS, LATENESS_BUCKETS_MS } from "./runtime/metrics.ts";
 import { Probe } from "./runtime/probe.ts";
 import type { Random } from "./runtime/random.ts";
 import { createSender } from "./runtime/sender.ts";
@@ -190,6 +190,7 @@ class PosternApp implements App {
       slots: engine.slots,
       metrics: engine.metrics,
       durationBucketsMs: DURATION_BUCKETS_MS,
+      latenessBucketsMs: LATENESS_BUCKETS_MS,
       ingest: engine.ingest,
       acknowledgements: engine.acknowledgements,
       reads: store,

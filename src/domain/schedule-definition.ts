@@ -45,6 +45,15 @@ export interface Skips {
   readonly reason: SkipReason;
 }
 
+/** Of the newest run, and of the latest one there was. */
+export interface Lateness {
+  readonly lastMs: number;
+  readonly mostMs: number;
+}
+
+/** Given-up runs by reason; a reason that never occurred is left out. */
+export type SkipCounts = Readonly<Partial<Record<SkipReason, number>>>;
+
 export interface Schedule extends ScheduleDefinition, NextRun {
   readonly seq: number;
   readonly id: Id;
@@ -56,6 +65,8 @@ export interface Schedule extends ScheduleDefinition, NextRun {
   readonly skippedCount: number;
   /** The planned instant of the newest run. */
   readonly lastRunAt: number | null;
+  /** How late runs were stored, compared with when they were due; null before the first. */
+  readonly late: Lateness | null;
   readonly lastSkip: { readonly at: number; readonly reason: SkipReason } | null;
   readonly createdAt: number;
   readonly updatedAt: number;
@@ -91,6 +102,8 @@ export interface ScheduleStep extends NextRun {
   /** Occurrences that wait for a place. */
   readonly queued: readonly number[];
   readonly skips: readonly Skips[];
+  /** Of these runs; null without any. */
+  readonly late: Lateness | null;
   readonly now: number;
 }
 
@@ -98,6 +111,8 @@ export interface ScheduleStep extends NextRun {
 export interface QueuedRelease {
   readonly seq: number;
   readonly runs: readonly PreparedRun[];
+  /** Null for a run that nobody planned. */
+  readonly late: Lateness | null;
   readonly now: number;
 }
 
@@ -125,6 +140,13 @@ export function withDue(plan: Plan, scheduleId: Id, occurrenceAt: number | null)
 export function isSameTiming(one: ScheduleSpec, other: ScheduleSpec): boolean {
   const keys = ["cron", "every", "at", "timezone", "start", "end", "jitter"] as const;
   return keys.every((key) => one[key] === other[key]);
+}
+
+/** Returns how late these runs are, in their order; null without any. A clock set back makes none early. */
+export function latenessOf(runs: readonly { readonly dueAt: number; readonly fireAt: number }[]) {
+  const lateMs = runs.map(({ dueAt: plannedAt, fireAt }) => Math.max(0, fireAt - plannedAt));
+  const lastMs = lateMs.at(-1);
+  return lastMs === undefined ? null : { lastMs, mostMs: Math.max(...lateMs) };
 }
 
 /** Returns the payload of a run: the content, and on top which schedule and occurrence it is for. */

@@ -4,7 +4,7 @@
  * them. A scrape reads memory and two pragmas, never a table. Series are bounded: what comes after the first
  * LABELS_MAX endpoints or sources is summed up under one name that no object can have.
  */
-import type { EndpointCounters, Metrics, SourceCounters } from "../runtime/metrics.ts";
+import type { EndpointCounters, Metrics, ScheduleCounters, SourceCounters } from "../runtime/metrics.ts";
 import { authenticate, authorize, type KeyDirectory } from "./auth.ts";
 import type { Door } from "./door.ts";
 import { methodNotAllowed } from "./errors.ts";
@@ -15,6 +15,7 @@ export interface MetricsDoorOptions {
   /** Upper bounds of the duration buckets, as the counters were filled. */
   readonly durationBucketsMs: readonly number[];
   readonly breakers: { counts(): { readonly open: number; readonly halfOpen: number } };
+  readonly latenessBucketsMs: readonly number[];
   readonly slots: { readonly used: number; readonly total: number };
   readonly store: {
     readonly health: StoreHealth;
@@ -77,6 +78,7 @@ function renderMetrics(options: MetricsDoorOptions): string {
   const open = text.family("postern_breakers", "gauge", "Circuit breakers that are not closed.");
   open.sample({ state: "open" }, breakers.open);
   open.sample({ state: "half_open" }, breakers.halfOpen);
+  writeSchedules(text, metrics, options.latenessBucketsMs);
   text.single("postern_attempts_in_flight", "gauge", "Attempts under way.", slots.used);
   text.single("postern_attempt_slots", "gauge", "Attempts that may be under way at once.", slots.total);
   text.single(
@@ -112,12 +114,19 @@ function writeSources(text: MetricsText, metrics: Metrics): void {
 }
 
 function addSource(sum: SourceCounters, more: SourceCounters): SourceCounters {
-  const rejected = { ...sum.rejected };
-  for (const [reason, count] of Object.entries(more.rejected)) {
-    const key = reason as keyof typeof rejected;
-    rejected[key] = (rejected[key] ?? 0) + count;
-  }
-  return { accepted: sum.accepted + more.accepted, duplicates: sum.duplicates + more.duplicates, rejected };
+  return {
+    accepted: sum.accepted + more.accepted,
+    duplicates: sum.duplicates + more.duplicates,
+    rejected: addCounts(sum.rejected, more.rejected),
+  };
+}
+
+type Counts<Reason extends string> = Partial<Record<Reason, number>>;
+
+function addCounts<Reason extends string>(sum: Counts<Reason>, more: Counts<Reason>): Counts<Reason> {
+  const added = { ...sum };
+  for (const key of Object.keys(more) as Reason[]) added[key] = (sum[key] ?? 0) + (more[key] ?? 0);
+  return added;
 }
 
 function writeEndpoints(text: MetricsText, metrics: Metrics, boundsMs: readonly number[]): void {
@@ -138,16 +147,52 @@ function writeEndpoints(text: MetricsText, metrics: Metrics, boundsMs: readonly 
   const name = "postern_attempt_duration_seconds";
   const durations = text.family(name, "histogram", "From the start of an attempt to its outcome.");
   for (const [, counters] of endpoints) {
-    let count = 0;
-    for (const [index, boundMs] of boundsMs.entries()) {
-      count += counters.durations[index] ?? 0;
-      durations.sample({ ...labels(counters), le: String(boundMs / 1_000) }, count, "_bucket");
-    }
-    count += counters.durations[boundsMs.length] ?? 0;
-    durations.sample({ ...labels(counters), le: "+Inf" }, count, "_bucket");
-    durations.sample(labels(counters), counters.durationSumMs / 1_000, "_sum");
-    durations.sample(labels(counters), count, "_count");
+    const { durations: counts, durationSumMs: sumMs } = counters;
+    writeHistogram(durations, labels(counters), { counts, sumMs, boundsMs });
   }
+}
+
+function writeSchedules(text: MetricsText, metrics: Metrics, boundsMs: readonly number[]): void {
+  const projects = bounded(metrics.schedules, addSchedules, (counters) => ({ ...counters }));
+  const runs = text.family("postern_schedule_runs_total", "counter", "Runs of schedules that were started.");
+  for (const [project, counters] of projects) runs.sample({ project }, counters.runs);
+  const skipped = text.family("postern_schedule_runs_skipped_total", "counter", "Runs given up, by reason.");
+  for (const [project, counters] of projects) {
+    for (const [reason, count] of Object.entries(counters.skipped))
+      skipped.sample({ project, reason }, count);
+  }
+  const name = "postern_schedule_lateness_seconds";
+  const late = text.family(name, "histogram", "From when a run was due until its lane had it.");
+  for (const [project, { late: counts, lateSumMs: sumMs }] of projects) {
+    writeHistogram(late, { project }, { counts, sumMs, boundsMs });
+  }
+}
+
+function addSchedules(sum: ScheduleCounters, more: ScheduleCounters): ScheduleCounters {
+  return {
+    runs: sum.runs + more.runs,
+    skipped: addCounts(sum.skipped, more.skipped),
+    lateSumMs: sum.lateSumMs + more.lateSumMs,
+    late: sum.late.map((count, index) => count + (more.late[index] ?? 0)),
+  };
+}
+
+interface Histogram {
+  readonly counts: readonly number[];
+  readonly sumMs: number;
+  readonly boundsMs: readonly number[];
+}
+
+function writeHistogram(family: Family, labels: Labels, { counts, sumMs, boundsMs }: Histogram): void {
+  let count = 0;
+  for (const [index, boundMs] of boundsMs.entries()) {
+    count += counts[index] ?? 0;
+    family.sample({ ...labels, le: String(boundMs / 1_000) }, count, "_bucket");
+  }
+  count += counts[boundsMs.length] ?? 0;
+  family.sample({ ...labels, le: "+Inf" }, count, "_bucket");
+  family.sample(labels, sumMs / 1_000, "_sum");
+  family.sample(labels, count, "_count");
 }
 
 /**
@@ -190,13 +235,19 @@ function bounded<C>(
   return rest === null ? shown : [...shown, [REST, rest]];
 }
 
+type Labels = Readonly<Record<string, string>>;
+
+interface Family {
+  sample(labels: Labels, value: number, suffix?: string): void;
+}
+
 class MetricsText {
   readonly #lines: string[] = [];
 
-  family(name: string, type: "counter" | "gauge" | "histogram", about: string) {
+  family(name: string, type: "counter" | "gauge" | "histogram", about: string): Family {
     this.#lines.push(`# HELP ${name} ${about}`, `# TYPE ${name} ${type}`);
     return {
-      sample: (labels: Readonly<Record<string, string>>, value: number, suffix = "") => {
+      sample: (labels, value, suffix = "") => {
         const pairs = Object.entries(labels).map(([label, text]) => `${label}="${escapeLabel(text)}"`);
         this.#lines.push(`${name}${suffix}${pairs.length === 0 ? "" : `{${pairs.join(",")}}`} ${value}`);
       },

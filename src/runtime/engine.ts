@@ -299,5 +299,6 @@ export class Engine {
   #putEndpoint(endpoint: Endpoint): void {
     this.directory.putEndpoint(endpoint);
     this.lanes.upsert(endpoint);
+    this.scheduler.noteFinished();
   }
 }

@@ -3,11 +3,28 @@ import type { AttemptRecord } from "../domain/attempt.ts";
 import type { DeliveryState } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { RejectionReason } from "../domain/rejection.ts";
+import type { SkipReason } from "../domain/schedule-definition.ts";
 
 /** Upper bounds in milliseconds: from a neighbour on the same machine to the longest usual timeout. */
 export const DURATION_BUCKETS_MS = [
   1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 15_000, 30_000,
 ] as const;
+
+/**
+ * Upper bounds in milliseconds, from what a timer takes to an outage of a day. 20 is what the design aims at.
+ */
+export const LATENESS_BUCKETS_MS = [
+  1, 2, 5, 10, 20, 50, 100, 500, 1_000, 5_000, 15_000, 60_000, 600_000, 3_600_000, 86_400_000,
+] as const;
+
+/** Of all schedules of a project: one series per schedule would be too many. */
+export interface ScheduleCounters {
+  runs: number;
+  readonly skipped: Partial<Record<SkipReason, number>>;
+  lateSumMs: number;
+  /** As `durations` below. */
+  readonly late: number[];
+}
 
 export interface EndpointCounters {
   readonly name: string;
@@ -30,6 +47,8 @@ export interface SourceCounters {
 export class Metrics {
   readonly endpoints = new Map<string, EndpointCounters>();
   readonly sources = new Map<string, SourceCounters>();
+  /** By project. */
+  readonly schedules = new Map<string, ScheduleCounters>();
   /** Of all endpoints together, since the start. */
   attemptCount = 0;
   /**
@@ -58,6 +77,35 @@ export class Metrics {
   countRejected(source: string, reason: RejectionReason): void {
     const { rejected } = this.#source(source);
     rejected[reason] = (rejected[reason] ?? 0) + 1;
+  }
+
+  /** A run was handed to its lane, so long after it was due; null: nobody planned it. */
+  countRun(project: string, lateMs: number | null): void {
+    const counters = this.#schedules(project);
+    counters.runs += 1;
+    if (lateMs === null) return;
+    counters.lateSumMs += lateMs;
+    const index = LATENESS_BUCKETS_MS.findIndex((bound) => lateMs <= bound);
+    const at = index === -1 ? LATENESS_BUCKETS_MS.length : index;
+    counters.late[at] = (counters.late[at] ?? 0) + 1;
+  }
+
+  countSkipped(project: string, reason: SkipReason, count: number): void {
+    const { skipped } = this.#schedules(project);
+    skipped[reason] = (skipped[reason] ?? 0) + count;
+  }
+
+  #schedules(project: string): ScheduleCounters {
+    const known = this.schedules.get(project);
+    if (known) return known;
+    const made: ScheduleCounters = {
+      runs: 0,
+      skipped: {},
+      lateSumMs: 0,
+      late: new Array(LATENESS_BUCKETS_MS.length + 1).fill(0),
+    };
+    this.schedules.set(project, made);
+    return made;
   }
 
   #endpoint(endpoint: Endpoint): EndpointCounters {

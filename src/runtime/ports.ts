@@ -12,6 +12,7 @@ import type {
   Schedule,
   ScheduleDefinition,
   ScheduleStep,
+  SkipCounts,
 } from "../domain/schedule-definition.ts";
 import type { DeliveryFacts, Payload } from "../domain/strategy.ts";
 
@@ -78,6 +79,7 @@ export interface ScheduleObjectStore {
   retireSchedule(id: Id, now: number): Promise<Schedule | null>;
   scheduleById(id: Id): Promise<Schedule | null>;
   scheduleNamed(project: string, name: string): Promise<Schedule | null>;
+  scheduleSkips(seq: number): Promise<SkipCounts>;
   schedulesOfDoor(door: string): Promise<readonly Schedule[]>;
   listSchedules(filter: PageInput & { readonly project: string }): Promise<Page<Schedule>>;
 }

@@ -15,6 +15,7 @@ export type PurgeKind =
   | "events"
   | "rejections"
   | "dedupe"
+  | "schedules"
   | "processes"
   | "bodies"
   | "dead_bodies"
@@ -120,6 +121,7 @@ export class Retention {
     deleted += await this.#purge("events", now - keepMs.events);
     deleted += await this.#purge("rejections", now - keepMs.rejections);
     deleted += await this.#purge("dedupe", now);
+    deleted += await this.#purge("schedules", now - keepMs.dead);
     deleted += await this.#purge("processes", now - keepMs.dead);
     const trimmed = await this.#trim();
     if (deleted + trimmed > 0) await this.#purge("pages", now);

@@ -12,12 +12,18 @@
  */
 import { SECOND } from "../domain/duration.ts";
 import { AppError } from "../domain/errors.ts";
-import { type DueSchedule, NO_NEXT_RUN, payloadOf } from "../domain/schedule-definition.ts";
-import type { PacedRun } from "../domain/schedule-missed.ts";
-import { type Decided, decideStep, startableCount } from "../domain/schedule-step.ts";
+import { type DueSchedule, latenessOf, NO_NEXT_RUN, payloadOf } from "../domain/schedule-definition.ts";
+import {
+  type Decided,
+  decideStep,
+  type StartingRun,
+  startableCount,
+  startWaiting,
+} from "../domain/schedule-step.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import type { Outgoing, PrepareOutgoing } from "./outgoing.ts";
 import type { ScheduleStore } from "./ports.ts";
 
@@ -26,6 +32,7 @@ export interface SchedulerOptions {
   readonly store: ScheduleStore;
   readonly directory: Directory;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "countRun" | "countSkipped">;
   readonly prepare: PrepareOutgoing;
   /** Runs when the present turn of the event loop is over: between two slices requests are served. */
   readonly defer: (fire: () => void) => void;
@@ -88,7 +95,7 @@ export class Scheduler {
     });
   }
 
-  /** A delivery has ended, perhaps one that a run waits for. */
+  /** A delivery has ended or an endpoint came, perhaps one that a run waits for. */
   noteFinished(): void {
     if (this.#waiting.size === 0) return;
     this.#isReleaseWanted = true;
@@ -161,7 +168,7 @@ export class Scheduler {
     const skips = [...(decided?.skips ?? [])];
     if (missing > 0) skips.push({ count: missing, reason: "no_endpoint" });
     const { nextRunAt, nextDueAt } = decided ?? NO_NEXT_RUN;
-    const stored = await this.#commit(outgoing ?? [], () =>
+    const stored = await this.#commit(schedule, outgoing ?? [], () =>
       store.fireSchedule({
         seq: schedule.seq,
         fromRunAt: schedule.nextRunAt ?? 0,
@@ -169,6 +176,7 @@ export class Scheduler {
         ...{ nextRunAt, nextDueAt, skips, now },
         queued: decided?.queued ?? [],
         runs: (outgoing ?? []).map(toRun),
+        late: latenessOf(outgoing ?? []),
       }),
     );
     if (!stored || decided === null) return;
@@ -177,12 +185,12 @@ export class Scheduler {
   }
 
   /** Null when there is nobody to send it to. */
-  #prepareAll(schedule: DueSchedule, runs: readonly PacedRun[]): PreparedOutgoing[] | null {
+  #prepareAll(schedule: DueSchedule, runs: readonly StartingRun[]): PreparedOutgoing[] | null {
     const { directory, prepare } = this.#options;
     const endpoint = directory.endpointNamed(schedule.project, schedule.endpoint);
     if (!endpoint) return runs.length === 0 ? [] : null;
-    return runs.map(({ occurrenceAt, fireAt }) => ({
-      occurrenceAt,
+    return runs.map(({ occurrenceAt, fireAt, dueAt }) => ({
+      ...{ occurrenceAt, fireAt, dueAt },
       outgoing: prepare(endpoint, {
         payload: payloadOf(schedule, occurrenceAt),
         dueAt: fireAt,
@@ -193,6 +201,7 @@ export class Scheduler {
 
   /** Starts what was stored; false when the schedule had changed and nothing was. */
   async #commit(
+    { project }: DueSchedule,
     prepared: readonly PreparedOutgoing[],
     write: () => Promise<readonly number[] | null>,
   ): Promise<boolean> {
@@ -202,16 +211,23 @@ export class Scheduler {
     } finally {
       if (seqs === null) for (const { outgoing } of prepared) outgoing.abandon();
     }
-    for (const [index, seq] of (seqs ?? []).entries()) prepared[index]?.outgoing.start(seq);
-    return seqs !== null;
+    if (seqs === null) return false;
+    const { clock, metrics } = this.#options;
+    const now = clock.now();
+    for (const [index, { outgoing, dueAt, fireAt }] of prepared.entries()) {
+      outgoing.start(seqs[index] ?? 0);
+      metrics.countRun(project, Math.max(0, Math.max(now, fireAt) - dueAt));
+    }
+    return true;
   }
 
   #report({ name, project }: DueSchedule, { starts, queued, skips, isCountExact }: Decided): void {
-    const { log } = this.#options;
+    const { log, metrics } = this.#options;
     const late = starts.map(({ occurrenceAt }) => new Date(occurrenceAt).toISOString());
     if (late.length > 0) log.info("schedule.ran", { schedule: name, project, occurrences: late });
     if (queued.length > 0) log.info("schedule.queued", { schedule: name, project, count: queued.length });
     for (const { count, reason } of skips) {
+      metrics.countSkipped(project, reason, count);
       log.warn("schedule.skipped", { schedule: name, project, reason, count, isCountExact });
     }
   }
@@ -232,14 +248,13 @@ export class Scheduler {
     const count = startableCount(schedule);
     if (count === 0) return true;
     const now = clock.now();
-    const runs = (await store.waitingRuns(seq, count)).map((occurrenceAt) => ({
-      ...{ occurrenceAt, fireAt: now },
-    }));
+    const runs = startWaiting(schedule, await store.waitingRuns(seq, count), now);
     const prepared = this.#prepareAll(schedule, runs);
     // Without an endpoint they wait on: it may come back.
     if (prepared === null) return true;
     try {
-      await this.#commit(prepared, () => store.releaseRuns({ seq, runs: prepared.map(toRun), now }));
+      const release = { seq, runs: prepared.map(toRun), late: latenessOf(prepared), now };
+      await this.#commit(schedule, prepared, () => store.releaseRuns(release));
     } catch (error) {
       if (!(error instanceof AppError) || error.code !== "conflict") throw error;
     }
@@ -247,8 +262,7 @@ export class Scheduler {
   }
 }
 
-interface PreparedOutgoing {
-  readonly occurrenceAt: number;
+interface PreparedOutgoing extends StartingRun {
   readonly outgoing: Outgoing;
 }
 

@@ -15,10 +15,12 @@ import {
   planOf,
   type Schedule,
   type ScheduleDefinition,
+  type SkipCounts,
 } from "../domain/schedule-definition.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
 import type { PrepareOutgoing } from "./outgoing.ts";
 import type { ScheduleObjectStore } from "./ports.ts";
 
@@ -27,6 +29,7 @@ export interface SchedulesOptions {
   readonly store: ScheduleObjectStore;
   readonly directory: Directory;
   readonly log: Log;
+  readonly metrics: Pick<Metrics, "countRun" | "countSkipped">;
   readonly nextId: () => Id;
   readonly prepare: PrepareOutgoing;
   /** The earliest due run may be another one now. */
@@ -76,7 +79,7 @@ export class Schedules {
     const { store, clock } = this.#options;
     const now = clock.now();
     const pause = { id: schedule.id, at: schedule.pausedAt ?? now, ...NO_NEXT_RUN, now };
-    return this.#changed("paused", await store.setSchedulePaused(pause));
+    return this.#gaveUp(schedule, this.#changed("paused", await store.setSchedulePaused(pause)));
   }
 
   /** Goes on from now: what would have run meanwhile is not made up for. */
@@ -103,20 +106,35 @@ export class Schedules {
     const { delivery } = outgoing;
     let seqs: readonly number[] | null = null;
     try {
-      seqs = await store.runSchedule({ seq: schedule.seq, runs: [{ occurrenceAt: now, delivery }], now });
+      const runs = [{ occurrenceAt: now, delivery }];
+      seqs = await store.runSchedule({ seq: schedule.seq, runs, late: null, now });
     } finally {
       if (seqs === null) outgoing.abandon();
     }
     const [seq] = seqs ?? [];
     if (seq === undefined) throw new AppError("gone", "this schedule is no longer in service");
     outgoing.start(seq);
+    this.#options.metrics.countRun(schedule.project, null);
     return delivery.id;
   }
 
   async remove(schedule: Schedule): Promise<Schedule> {
     assertOwn(schedule);
     const { store, clock } = this.#options;
-    return this.#changed("removed", await store.retireSchedule(schedule.id, clock.now()));
+    const removed = await store.retireSchedule(schedule.id, clock.now());
+    return this.#gaveUp(schedule, this.#changed("removed", removed));
+  }
+
+  /** Given-up runs of a schedule by reason. */
+  skips({ seq }: Schedule): Promise<SkipCounts> {
+    return this.#options.store.scheduleSkips(seq);
+  }
+
+  /** Counts the runs that waited and wait no longer. */
+  #gaveUp(before: Schedule, after: Schedule): Schedule {
+    const count = after.skippedCount - before.skippedCount;
+    if (count > 0) this.#options.metrics.countSkipped(after.project, "paused", count);
+    return after;
   }
 
   #firstRun(definition: ScheduleDefinition, id: Id): NextRun & { readonly anchorAt: number } {

@@ -12,7 +12,13 @@ import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { ListReads, Page, PageInput } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
-import type { DueSchedule, QueuedRelease, Schedule, ScheduleStep } from "../domain/schedule-definition.ts";
+import type {
+  DueSchedule,
+  QueuedRelease,
+  Schedule,
+  ScheduleStep,
+  SkipCounts,
+} from "../domain/schedule-definition.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -138,6 +144,7 @@ export interface ScheduleVerbs {
   schedulesOfDoor(door: string): Promise<readonly Schedule[]>;
   /** Newest first. */
   listSchedules(filter: PageInput & { readonly project: string }): Promise<Page<Schedule>>;
+  scheduleSkips(seq: number): Promise<SkipCounts>;
   /** The schedules of which runs wait for a place, by number. */
   schedulesWithWaiting(): Promise<readonly number[]>;
   /** Occurrences of a schedule that wait, oldest first. */

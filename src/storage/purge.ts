@@ -16,6 +16,7 @@ export type PurgeKind =
   | "events" // without a delivery left
   | "rejections" // old ones, and those beyond the bound per source
   | "dedupe" // expired keys
+  | "schedules" // retired ones without a delivery left
   | "processes" // rows of processes that have stopped
   | "bodies" // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
   | "dead_bodies" // then those of dead ones, which cannot be replayed afterwards
@@ -52,6 +53,7 @@ export function createPurge(db: Database, lease: number): Step {
     events: createEvents(db),
     rejections: createRejections(db),
     dedupe: createDedupe(db),
+    schedules: createSchedules(db),
     processes: createProcesses(db, lease),
     bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded'"),
     dead_bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded', 'dead'"),
@@ -237,6 +239,29 @@ function createDedupe(db: Database): Step {
     source = isDone ? -1 : (last?.source_seq ?? -1);
     key = isDone ? "" : (last?.key ?? "");
     return { deletedCount, isDone };
+  };
+}
+
+export const RETIRED_SCHEDULES_SQL = `SELECT seq, deleted_at <= ?1 AND NOT EXISTS
+    (SELECT 1 FROM delivery d WHERE d.schedule_seq = s.seq) AS is_over
+  FROM schedule s WHERE deleted_at IS NOT NULL AND seq > ?2 ORDER BY seq LIMIT ?3`;
+
+/** Round and round along schedule_retired. What a schedule sent outlives it, and so does its name with it. */
+function createSchedules(db: Database): Step {
+  const walk = db.query<Numbered & { is_over: number }, [number, number, number]>(RETIRED_SCHEDULES_SQL);
+  const remove = db.query("DELETE FROM schedule WHERE seq = ?");
+  const forget = db.query("DELETE FROM schedule_skip WHERE schedule_seq = ?");
+  let cursor = 0;
+  return ({ before, limit }) => {
+    const rows = walk.all(before, cursor, limit);
+    const over = rows.filter(({ is_over }) => is_over === 1);
+    for (const { seq } of over) {
+      forget.run(seq);
+      remove.run(seq);
+    }
+    const isDone = rows.length < limit;
+    cursor = isDone ? 0 : (rows.at(-1)?.seq ?? 0);
+    return { deletedCount: over.length, isDone };
   };
 }
 

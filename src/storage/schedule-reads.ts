@@ -7,6 +7,7 @@ import {
   type DueSchedule,
   type Schedule,
   type ScheduleDefinition,
+  type SkipCounts,
   type SkipReason,
 } from "../domain/schedule-definition.ts";
 import { idBytes, idText } from "./ids.ts";
@@ -30,6 +31,8 @@ export interface ScheduleRecord {
   last_skip_reason: SkipReason | null;
   created_at: number;
   updated_at: number;
+  last_late_ms: number | null;
+  late_ms_max: number | null;
   deleted_at: number | null;
 }
 
@@ -66,6 +69,9 @@ export function createScheduleReads(db: Database) {
   const waitingRuns = db.query<{ occurrence_at: number }, [number, number]>(
     "SELECT occurrence_at FROM schedule_run WHERE schedule_seq = ? ORDER BY occurrence_at LIMIT ?",
   );
+  const skips = db.query<{ reason: SkipReason; count: number }, [number]>(
+    "SELECT reason, count FROM schedule_skip WHERE schedule_seq = ?",
+  );
   const read = (record: ScheduleRecord | null) => (record ? readSchedule(record) : null);
   return {
     dueSchedules: (now: number, limit: number): DueSchedule[] => due.all(now, limit).map(readDue),
@@ -81,6 +87,8 @@ export function createScheduleReads(db: Database) {
       const { before, limit } = pageBounds(filter);
       return toPage(list.all(filter.project, before, limit + 1).map(readSchedule), limit);
     },
+    scheduleSkips: (seq: number): SkipCounts =>
+      Object.fromEntries(skips.all(seq).map(({ reason, count }) => [reason, count])),
     schedulesWithWaiting: (): number[] => waiting.all().map(({ seq }) => seq),
     waitingRuns: (seq: number, limit: number): number[] =>
       waitingRuns.all(seq, limit).map(({ occurrence_at }) => occurrence_at),
@@ -96,7 +104,7 @@ function readDue(record: DueRecord): DueSchedule {
 }
 
 export function readSchedule(record: ScheduleRecord): Schedule {
-  const { last_skip_at: skippedAt, last_skip_reason: reason } = record;
+  const { last_skip_at: skippedAt, last_skip_reason: reason, last_late_ms: lastMs } = record;
   return {
     ...(JSON.parse(record.spec) as Omit<ScheduleDefinition, "project" | "name">),
     seq: record.seq,
@@ -111,6 +119,7 @@ export function readSchedule(record: ScheduleRecord): Schedule {
     runCount: record.run_count,
     skippedCount: record.skipped_count,
     lastRunAt: record.last_run_at,
+    late: lastMs === null ? null : { lastMs, mostMs: record.late_ms_max ?? lastMs },
     lastSkip: skippedAt === null || reason === null ? null : { at: skippedAt, reason },
     createdAt: record.created_at,
     updatedAt: record.updated_at,

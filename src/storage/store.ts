@@ -213,6 +213,7 @@ function scheduleReads(db: Database, read: <R>(query: () => R) => Promise<R>): S
     scheduleNamed: (project, name) => read(() => reads.scheduleNamed(project, name)),
     schedulesOfDoor: (door) => read(() => reads.schedulesOfDoor(door)),
     listSchedules: (filter) => read(() => reads.listSchedules(filter)),
+    scheduleSkips: (seq) => read(() => reads.scheduleSkips(seq)),
     schedulesWithWaiting: () => read(reads.schedulesWithWaiting),
     waitingRuns: (seq, limit) => read(() => reads.waitingRuns(seq, limit)),
   };

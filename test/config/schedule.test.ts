@@ -51,6 +51,7 @@ describe("What is wrong with a schedule is said with its line", () => {
     ['every = "1h"\ncron = "@daily"', "7: schedule[0].every: stands beside cron"],
     ['every = "1h"\ntimezone = "Mars/Phobos"', "8: schedule[0].timezone: "],
     ['every = "1h"\nheaders = { Cookie = "a" }', "8: schedule[0].headers.Cookie: Cookie is not sent on"],
+    ['every = "1h"\n[[schedule]]\nname = "preview"\nevery = "1h"\nendpoint = "app"', "9: schedule[1].name: "],
     ["", "4: schedule[0].cron: give one of cron, every and at"],
     ['every = "1h"\nmissed = "al"', "8: schedule[0].missed: "],
     ['every = "1h"\n[[schedule]]\nname = "t"\nevery = "1h"\nendpoint = "ap"', "11: schedule[1].endpoint: "],

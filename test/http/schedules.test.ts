@@ -46,6 +46,37 @@ test("a schedule is made, shown with its next runs, changed and deleted", async 
   expect((await app.api("/schedules")).json.data).toEqual([]);
 });
 
+test("a change leaves what it does not name, and null takes away what may be absent", async () => {
+  await using app = await startTestApp();
+  const start = "2026-02-01T00:00:00Z";
+  const bounds = { start, end: "2026-03-01T00:00:00Z", jitter: "5m", concurrency: 3 };
+  const headers = { "X-Kind": "a" };
+  await send(app, "POST", "/schedules", { ...NIGHTLY, ...bounds, headers, json: { n: 1 } });
+  const path = "/schedules/nightly";
+  const one = await send(app, "PATCH", path, { jitter: null, concurrency: null });
+  expect(one.json).toMatchObject({ concurrency: null, timing: { start, cron: "0 3 * * *" } });
+  expect(one.json).not.toHaveProperty("timing.jitter");
+  const two = await send(app, "PATCH", path, { start: null, end: null });
+  expect(two.json).toMatchObject({
+    timing: { cron: "0 3 * * *", timezone: "Europe/Berlin" },
+    nextRunAt: "2026-01-01T02:00:00.000Z",
+    body: '{"n":1}',
+    headers: { "content-type": "application/json", "x-kind": "a" },
+  });
+  const three = await send(app, "PATCH", path, { body: "text" });
+  expect(three.json).toMatchObject({
+    body: "text",
+    headers: { "content-type": "text/plain; charset=utf-8", "x-kind": "a" },
+  });
+  const four = await send(app, "PATCH", path, { headers: { "X-Kind": "b" } });
+  expect(four.json).toMatchObject({
+    body: "text",
+    headers: { "content-type": "text/plain; charset=utf-8", "x-kind": "b" },
+  });
+  const wrong = await send(app, "PATCH", path, { cron: null });
+  expect(wrong.status).toBe(400);
+});
+
 test("runs, skips and the deliveries of a schedule are there to see", async () => {
   await using app = await startTestApp();
   await send(app, "POST", "/schedules", { name: "beat", endpoint: "app", every: "1m" });
@@ -61,6 +92,35 @@ test("runs, skips and the deliveries of a schedule are there to see", async () =
     { schedule: "beat", state: "succeeded", scheduledAt: "2026-01-01T00:02:00.000Z" },
   ]);
   expect(history.json.nextCursor).not.toBeNull();
+});
+
+test("how late runs were and why others were skipped is in the schedule and in the metrics", async () => {
+  await using app = await startTestApp();
+  await send(app, "POST", "/schedules", { name: "beat", endpoint: "app", every: "1m" });
+  expect((await app.api("/schedules/beat")).json).toMatchObject({ late: null, skips: {} });
+  app.clock.step(5 * MINUTE + 250);
+  await advance(app, 0);
+  expect((await app.api("/schedules/beat")).json).toMatchObject({
+    runCount: 1,
+    skippedCount: 4,
+    skips: { missed: 4 },
+    late: { lastMs: 4 * MINUTE + 250, mostMs: 4 * MINUTE + 250 },
+  });
+  await advance(app, MINUTE - 250);
+  expect((await app.api("/schedules/beat")).json).toMatchObject({
+    late: { lastMs: 0, mostMs: 4 * MINUTE + 250 },
+  });
+  const text = await (await app.request("/metrics", { role: "metrics" })).text();
+  for (const line of [
+    'postern_schedule_runs_total{project="default"} 2',
+    'postern_schedule_runs_skipped_total{project="default",reason="missed"} 4',
+    'postern_schedule_lateness_seconds_bucket{project="default",le="0.001"} 1',
+    'postern_schedule_lateness_seconds_bucket{project="default",le="600"} 2',
+    'postern_schedule_lateness_seconds_sum{project="default"} 240.25',
+    'postern_schedule_lateness_seconds_count{project="default"} 2',
+  ]) {
+    expect(text.split("\n")).toContain(line);
+  }
 });
 
 test("a schedule is paused, resumed from now, and run on demand", async () => {
@@ -110,6 +170,7 @@ test.each([
   [{ body: "a", json: 1 }, "give body or json"],
   [{ headers: { Authorization: "Bearer x" } }, "belongs in the endpoint's headers"],
   [{ missedMax: 3 }, "missedMax"],
+  [{ name: "preview" }, "name: "],
 ] as const)("a schedule with %p is refused", async (change, problem) => {
   await using app = await startTestApp();
   const { status, json } = await send(app, "POST", "/schedules", { ...NIGHTLY, ...change });

@@ -320,6 +320,19 @@ test("a run without its endpoint is given up in the open", async () => {
   });
 });
 
+test("runs that waited for their endpoint start as soon as it is there again", async () => {
+  await using run = await startHanging({ overlap: "queue" });
+  await run.advanceStepwise(3 * MINUTE);
+  const schedules = [beat({ overlap: "queue" as const })];
+  await run.declare({ endpoints: [{ name: "other" }], schedules });
+  await run.engine.commands.cancel("default", (await run.delivery()).id);
+  await run.settle();
+  expect(await minutes(run)).toEqual([1]);
+  await run.declare({ schedules });
+  await run.settle();
+  expect((await minutes(run)).slice(0, 2)).toEqual([1, 2]);
+});
+
 test("a thousand schedules that are due at once all run, once", async () => {
   const schedules = Array.from({ length: 1_000 }, (_, n) =>
     beat({ name: `s${n}`, timing: { cron: "0 3 * * *", timezone: "Europe/Berlin" } }),

@@ -9,6 +9,7 @@ import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-d
 import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.ts";
 import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
 import { pullSql } from "../../src/storage/pull.ts";
+import { RETIRED_SCHEDULES_SQL } from "../../src/storage/purge.ts";
 import { RELEASE_SQL } from "../../src/storage/releases.ts";
 import { DUE_SCHEDULES_SQL } from "../../src/storage/schedule-reads.ts";
 import { DEQUEUE_LEASED_SQL } from "../../src/storage/transitions.ts";
@@ -117,6 +118,14 @@ test("with several projects, a list of one project alone is left to the read thr
   expect(isBoundedEventList({ project }, false)).toBe(false);
   expect(isBoundedRejectionList({ project }, false)).toBe(false);
   expect(isBoundedDeliveryList({ project, lane: 1 }, false)).toBe(true);
+});
+
+test("retired schedules are walked along their own index, and so are the deliveries of each", () => {
+  const { db } = openBareStore();
+  const [first, ...rest] = queryPlan(db, RETIRED_SCHEDULES_SQL);
+  expect(first).toBe("SEARCH s USING INDEX schedule_retired (seq>?)");
+  expect(rest.join()).toContain("SEARCH d USING COVERING INDEX delivery_schedule (schedule_seq=?)");
+  expect(rest.join()).not.toMatch(/SCAN [ds]\b|USE TEMP B-TREE/);
 });
 
 test("due schedules come in order from an index that holds nothing else", () => {

@@ -23,7 +23,7 @@ import type { Advanced } from "../../src/runtime/advance.ts";
 import { Engine } from "../../src/runtime/engine.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import { SILENT_LOG } from "../../src/runtime/log.ts";
-import { DURATION_BUCKETS_MS } from "../../src/runtime/metrics.ts";
+import { DURATION_BUCKETS_MS, LATENESS_BUCKETS_MS } from "../../src/runtime/metrics.ts";
 import { Probe } from "../../src/runtime/probe.ts";
 import type { Random } from "../../src/runtime/random.ts";
 import type {
@@ -361,6 +361,7 @@ function contextOf(
     callbacks: store,
     endpoints: engine.endpoints,
     durationBucketsMs: DURATION_BUCKETS_MS,
+    latenessBucketsMs: LATENESS_BUCKETS_MS,
     bodyBytesMax: BODY_BYTES_MAX,
     hasEcho: options.hasEcho ?? false,
   };

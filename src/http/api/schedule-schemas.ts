@@ -5,11 +5,14 @@ import { DAY, formatDuration, parseDuration } from "../../domain/duration.ts";
 import { AppError } from "../../domain/errors.ts";
 import { showId } from "../../domain/id.ts";
 import { type PreviewedRun, preview } from "../../domain/schedule.ts";
+import { scheduleNameProblem } from "../../domain/schedule-check.ts";
 import {
+  type Content,
   planOf,
   type Schedule,
   type ScheduleDefinition,
   SKIP_REASONS,
+  type SkipCounts,
 } from "../../domain/schedule-definition.ts";
 import { DEFAULT_ALL, type MissedPolicy } from "../../domain/schedule-missed.ts";
 import { readPlan, type ScheduleSpec } from "../../domain/schedule-spec.ts";
@@ -53,10 +56,19 @@ export const NEW_SCHEDULE = Type.Object(
 );
 
 export const SCHEDULE_CHANGE = Type.Object(
-  { endpoint: Type.Optional(Type.String()), ...CHANGE_MEMBERS },
+  {
+    endpoint: Type.Optional(Type.String()),
+    ...CHANGE_MEMBERS,
+    start: Type.Optional(nullable(Type.String())),
+    end: Type.Optional(nullable(Type.String())),
+    jitter: Type.Optional(nullable(Type.String())),
+    concurrency: Type.Optional(nullable(COUNT)),
+  },
   {
     additionalProperties: false,
-    description: "What is left out stays; cron, every and at replace each other.",
+    description:
+      "What is left out stays; cron, every and at replace each other. " +
+      "Null takes start, end, jitter or concurrency away.",
   },
 );
 
@@ -87,6 +99,12 @@ const MEMBERS = {
   lastSkip: nullable(
     Type.Object({ at: INSTANT, reason: oneOf(SKIP_REASONS) }, { additionalProperties: false }),
   ),
+  late: nullable(
+    Type.Object(
+      { lastMs: Type.Integer(), mostMs: Type.Integer() },
+      { additionalProperties: false, description: "From when a run was due until it was stored." },
+    ),
+  ),
   pausedAt: nullable(INSTANT),
   createdAt: INSTANT,
   updatedAt: INSTANT,
@@ -99,6 +117,13 @@ export const SCHEDULE_DETAIL = named("ScheduleDetail", {
   ...MEMBERS,
   headers: HEADERS,
   body: Type.String(),
+  skips: Type.Partial(
+    Type.Object(Object.fromEntries(SKIP_REASONS.map((reason) => [reason, Type.Integer()]))),
+    {
+      additionalProperties: false,
+      description: "skippedCount by reason.",
+    },
+  ),
   nextRuns: Type.Array(RUN, { description: "Up to five, as planned: without jitter." }),
 });
 
@@ -124,6 +149,7 @@ export function showSchedule(schedule: Schedule): Static<typeof SCHEDULE> {
     runCount: schedule.runCount,
     skippedCount: schedule.skippedCount,
     lastSkip: lastSkip && { at: showInstant(lastSkip.at), reason: lastSkip.reason },
+    late: schedule.late && { ...schedule.late },
     pausedAt: showOptionalInstant(schedule.pausedAt),
     createdAt: showInstant(schedule.createdAt),
     updatedAt: showInstant(schedule.updatedAt),
@@ -131,11 +157,11 @@ export function showSchedule(schedule: Schedule): Static<typeof SCHEDULE> {
   };
 }
 
-export function showScheduleDetail(schedule: Schedule): Static<typeof SCHEDULE_DETAIL> {
+export function showScheduleDetail(schedule: Schedule, skips: SkipCounts): Static<typeof SCHEDULE_DETAIL> {
   const plan = schedule.nextRunAt === null ? null : planOf(schedule);
   const runs = plan === null ? [] : preview(plan, schedule.nextRunAt ?? 0, NEXT_RUNS);
   const { headers, body } = schedule.content;
-  return { ...showSchedule(schedule), headers: { ...headers }, body, nextRuns: runs.map(showRun) };
+  return { ...showSchedule(schedule), headers: { ...headers }, body, skips, nextRuns: runs.map(showRun) };
 }
 
 export function showRun({ at, ...rest }: PreviewedRun): Static<typeof RUN> {
@@ -156,13 +182,13 @@ export function requirePlan(timing: ScheduleSpec, anchorAt: number) {
   throw new AppError("invalid_request", text, { details: { problems: reading.problems } });
 }
 
-type TimingWords = { readonly [Key in keyof typeof TIMING_MEMBERS]?: string | undefined };
+type TimingWords = { readonly [Key in keyof typeof TIMING_MEMBERS]?: string | null | undefined };
 
 /** Returns the words of a timing alone, those that were not given left out. */
 export function timingOf(words: TimingWords): ScheduleSpec {
   const { cron, every, at, timezone, start, end, jitter } = words;
   const given = Object.entries({ cron, every, at, timezone, start, end, jitter });
-  return Object.fromEntries(given.filter(([, word]) => word !== undefined));
+  return Object.fromEntries(given.filter(([, word]) => word !== undefined && word !== null));
 }
 
 type ContentWords = Static<ReturnType<typeof contentObject>>;
@@ -182,6 +208,8 @@ export function readContent({ body: text, json, headers = {} }: ContentWords) {
 
 /** Returns the definition behind a request for a new schedule. */
 export function readDefinition(project: string, words: Static<typeof NEW_SCHEDULE>): ScheduleDefinition {
+  const problem = scheduleNameProblem(words.name);
+  if (problem !== null) throw new AppError("invalid_request", `name: ${problem}`);
   const missed = readMissed(words, { kind: "once" });
   return {
     project,
@@ -201,19 +229,37 @@ export function changeDefinition(
   { project, name, timing, missed, overlap, activeMax, endpoint, content }: Schedule,
   words: Static<typeof SCHEDULE_CHANGE>,
 ): ScheduleDefinition {
-  const given = timingOf(words);
-  const { cron: _cron, every: _every, at: _at, ...rest } = timing;
-  const isMoved = given.cron !== undefined || given.every !== undefined || given.at !== undefined;
-  const hasContent = words.body !== undefined || words.json !== undefined || words.headers !== undefined;
   return {
     ...{ project, name },
-    timing: { ...(isMoved ? rest : timing), ...given },
+    timing: changeTiming(timing, words),
     missed: readMissed(words, missed),
     overlap: words.overlap ?? overlap,
-    activeMax: words.concurrency ?? activeMax,
+    activeMax: words.concurrency === undefined ? activeMax : words.concurrency,
     endpoint: words.endpoint ?? endpoint,
-    content: hasContent ? readContent(words) : content,
+    content: changeContent(content, words),
   };
+}
+
+function changeTiming(timing: ScheduleSpec, words: TimingWords): ScheduleSpec {
+  const given = timingOf(words);
+  const isMoved = given.cron !== undefined || given.every !== undefined || given.at !== undefined;
+  const replaced = isMoved ? (["cron", "every", "at"] as const) : [];
+  const dropped = (["start", "end", "jitter"] as const).filter((key) => words[key] === null);
+  const gone: readonly string[] = [...replaced, ...dropped];
+  const kept = Object.entries(timing).filter(([key]) => !gone.includes(key));
+  return { ...Object.fromEntries(kept), ...given };
+}
+
+/** A new body keeps the headers but its type, new headers keep the body with its type. */
+function changeContent(content: Content, words: ContentWords): Content {
+  const { body, json, headers } = words;
+  const hasBody = body !== undefined || json !== undefined;
+  if (!hasBody && headers === undefined) return content;
+  const { "content-type": type, ...others } = content.headers;
+  if (hasBody) return readContent({ ...words, headers: headers ?? others });
+  const changed = readContent(words);
+  const typed = type === undefined ? {} : { "content-type": type };
+  return { headers: { ...typed, ...changed.headers }, body: content.body };
 }
 
 interface MissedWords {

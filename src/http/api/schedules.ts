@@ -34,6 +34,12 @@ const PREVIEW_QUERY = {
 const PREVIEW = named("SchedulePreview", { timezone: Type.String(), runs: Type.Array(RUN) });
 const PREVIEW_COUNT = 10;
 
+type Detail = Static<typeof SCHEDULE_DETAIL>;
+/** Shows a schedule with what has to be read for it. */
+async function detailOf({ schedules }: ApiDeps, schedule: Schedule): Promise<Detail> {
+  return showScheduleDetail(schedule, await schedules.skips(schedule));
+}
+
 type Find = (project: string, text: string) => Promise<Schedule>;
 
 export function scheduleRoutes(deps: ApiDeps): ApiRoute[] {
@@ -90,7 +96,8 @@ function previewBody() {
   return Type.Object(PREVIEW_QUERY, { additionalProperties: false });
 }
 
-function lookRoutes({ schedules, reads, directory }: ApiDeps, find: Find): ApiRoute[] {
+function lookRoutes(deps: ApiDeps, find: Find): ApiRoute[] {
+  const { schedules, reads, directory } = deps;
   return [
     defineRoute({
       method: "GET",
@@ -115,7 +122,7 @@ function lookRoutes({ schedules, reads, directory }: ApiDeps, find: Find): ApiRo
       query: queryOf({}),
       answer: SCHEDULE_DETAIL,
       errors: ["not_found"],
-      handle: async ({ principal: { project }, id }) => showScheduleDetail(await find(project, id)),
+      handle: async ({ principal: { project }, id }) => detailOf(deps, await find(project, id)),
     }),
     defineRoute({
       method: "GET",
@@ -136,7 +143,8 @@ function lookRoutes({ schedules, reads, directory }: ApiDeps, find: Find): ApiRo
   ];
 }
 
-function changeRoutes({ schedules, clock }: ApiDeps, find: Find): ApiRoute[] {
+function changeRoutes(deps: ApiDeps, find: Find): ApiRoute[] {
+  const { schedules, clock } = deps;
   const shared = { tag: "schedules", scope: "admin", query: queryOf({}), answer: SCHEDULE_DETAIL } as const;
   return [
     defineRoute({
@@ -150,7 +158,7 @@ function changeRoutes({ schedules, clock }: ApiDeps, find: Find): ApiRoute[] {
       handle: async ({ principal: { project }, body }) => {
         const definition = readDefinition(project, body);
         requirePlan(definition.timing, clock.now());
-        return showScheduleDetail(await schedules.create(definition));
+        return detailOf(deps, await schedules.create(definition));
       },
     }),
     defineRoute({
@@ -166,7 +174,7 @@ function changeRoutes({ schedules, clock }: ApiDeps, find: Find): ApiRoute[] {
         const schedule = await find(project, id);
         const definition = changeDefinition(schedule, body);
         requirePlan(definition.timing, schedule.anchorAt);
-        return showScheduleDetail(await schedules.update(schedule, definition));
+        return detailOf(deps, await schedules.update(schedule, definition));
       },
     }),
     defineRoute({
@@ -178,12 +186,13 @@ function changeRoutes({ schedules, clock }: ApiDeps, find: Find): ApiRoute[] {
       description: "Its runs so far stay; those under way end as usual.",
       errors: ["not_found", "gone", "declared_in_config", "storage_unavailable"],
       handle: async ({ principal: { project }, id }) =>
-        showScheduleDetail(await schedules.remove(await find(project, id))),
+        detailOf(deps, await schedules.remove(await find(project, id))),
     }),
   ];
 }
 
-function actionRoutes({ schedules, reads, directory }: ApiDeps, find: Find): ApiRoute[] {
+function actionRoutes(deps: ApiDeps, find: Find): ApiRoute[] {
+  const { schedules, reads, directory } = deps;
   const shared = { method: "POST", tag: "schedules", scope: "admin", query: queryOf({}) } as const;
   const errors = ["not_found", "gone", "storage_unavailable"] as const;
   const change = (verb: "pause" | "resume", summary: string, description: string) =>
@@ -196,7 +205,7 @@ function actionRoutes({ schedules, reads, directory }: ApiDeps, find: Find): Api
       answer: SCHEDULE_DETAIL,
       errors,
       handle: async ({ principal: { project }, id }) =>
-        showScheduleDetail(await schedules[verb](await find(project, id))),
+        detailOf(deps, await schedules[verb](await find(project, id))),
     });
   return [
     change("pause", "Let a schedule run no more", "Runs that wait are given up. A declared one, too."),
