@@ -14,11 +14,12 @@ import { HOUR } from "./domain/duration.ts";
 import { AppError } from "./domain/errors.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { createProfiles } from "./domain/strategy.ts";
-import type { ReloadResult } from "./http/api/deps.ts";
+import type { MasterKeyRotated, ReloadResult } from "./http/api/deps.ts";
 import { BodyReader } from "./http/body.ts";
 import { type Dialect, type DialectContext, type OpenDialects, openDialects } from "./http/dialect.ts";
 import { createNativeDoors } from "./http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "./http/server.ts";
+import { type MasterKeyRotation, readMasterKeys, readNewKey, startKeyRotation } from "./master-keys.ts";
 import { Advance } from "./runtime/advance.ts";
 import type { Clock } from "./runtime/clock.ts";
 import { createEgress } from "./runtime/egress.ts";
@@ -29,7 +30,6 @@ import { Probe } from "./runtime/probe.ts";
 import type { Random } from "./runtime/random.ts";
 import { createSender } from "./runtime/sender.ts";
 import { VirtualClock } from "./runtime/virtual-clock.ts";
-import { loadMasterKeyFile, parseMasterKey } from "./storage/master-key.ts";
 import { openStore, type Store } from "./storage/store.ts";
 
 export type { ReloadResult };
@@ -84,6 +84,7 @@ class PosternApp implements App {
   #engine: Engine | null = null;
   #dialects: OpenDialects | null = null;
   #advance: Advance | null = null;
+  #rotation: MasterKeyRotation | null = null;
   #server: HttpServer | null = null;
 
   constructor(options: AppOptions) {
@@ -97,6 +98,7 @@ class PosternApp implements App {
     const probe = new Probe();
     const store = this.#openStore(probe);
     this.#store = store;
+    this.#rotation = startKeyRotation(store, config.store.masterKey, this.#options);
     const engine = this.#createEngine(store, probe);
     this.#engine = engine;
     if (clock instanceof VirtualClock) this.#advance = new Advance({ clock, engine: this.#world(engine) });
@@ -149,6 +151,7 @@ class PosternApp implements App {
     await this.#dialects?.stop();
     await this.#engine?.stop(limitMs);
     await requests;
+    await this.#rotation?.stop();
     await this.#store?.close();
     log.info("server.stopped");
     log.flush();
@@ -203,17 +206,24 @@ class PosternApp implements App {
       startedAt: clock.wallNow(),
       reload: () => this.reload(),
       advance: this.#advance,
+      rotateMasterKey: (newKey) => this.#rotateMasterKey(newKey),
     };
+  }
+
+  async #rotateMasterKey(newKey: string | null): Promise<MasterKeyRotated> {
+    if (!this.#rotation) throw new AppError("shutting_down", "the server is not running");
+    const resealed = await this.#rotation.rotate(newKey === null ? null : readNewKey(newKey));
+    return { resealed, isKeyFileReplaced: this.#config.store.masterKey.kind === "file" };
   }
 
   #openStore(probe: Probe): Store {
     const { clock, random, log, version } = this.#options;
-    const { path, durability, masterKey } = this.#config.store;
+    const { path, durability } = this.#config.store;
     mkdirSync(dirname(path), { recursive: true });
     return openStore({
       path,
       durability,
-      masterKey: this.#masterKey(masterKey),
+      ...readMasterKeys(this.#config.store, { random, log }),
       clock,
       randomBytes: (length) => random.bytes(length),
       version: version.version,
@@ -223,18 +233,6 @@ class PosternApp implements App {
         probe.signal("store.health", { isHealthy });
       },
     });
-  }
-
-  #masterKey(source: Config["store"]["masterKey"]): Uint8Array {
-    if (source.kind === "text") {
-      const key = parseMasterKey(source.text);
-      if (!key) throw new Error("the configuration let a bad master key pass");
-      return key;
-    }
-    const { random, log } = this.#options;
-    const { key, warning } = loadMasterKeyFile(source.path, (length) => random.bytes(length));
-    if (warning !== null) log.warn("master_key.exposed", { warning });
-    return key;
   }
 
   #createEngine(store: Store, probe: Probe): Engine {

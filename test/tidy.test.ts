@@ -86,9 +86,13 @@ const ARROWS: Readonly<Record<string, Arrow>> = {
   config: { to: ["config", "domain/duration"] },
   cli: { to: ["cli", "config", "domain", "runtime", "storage", "config.toml", ...FREE] },
   app: {
-    to: ["declarations", "doors", "domain", "storage", "runtime", "http", "dialects", "config", ...FREE],
+    to: [
+      ...["declarations", "doors", "master-keys"],
+      ...["domain", "storage", "runtime", "http", "dialects", "config", ...FREE],
+    ],
   },
   doors: { to: ["domain", "runtime", "http", "dialects", ...FREE], typesOf: ["config", "storage"] },
+  "master-keys": { to: ["domain", "storage", "runtime"], typesOf: ["config"] },
   declarations: { to: ["domain"], typesOf: ["config", "runtime"] },
   main: { to: ["cli/index"] },
 };

@@ -7,6 +7,7 @@ import { addDeliveriesCommand } from "./deliveries.ts";
 import { addDoctorCommand } from "./doctor.ts";
 import { addEventsCommand } from "./events.ts";
 import { addInitCommand } from "./init.ts";
+import { addMasterKeyCommand } from "./master-key.ts";
 import { addRejectionsCommand } from "./rejections.ts";
 import { addReloadCommand } from "./reload.ts";
 import { addScheduleCommand } from "./schedule.ts";
@@ -37,6 +38,7 @@ function createProgram(): Command {
   addScheduleCommand(program);
   addTriggerCommand(program);
   addClockCommand(program);
+  addMasterKeyCommand(program);
   addVersionCommand(program);
   addBenchCommand(program);
   for (const command of program.commands) command.copyInheritedSettings(program);

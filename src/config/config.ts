@@ -49,6 +49,8 @@ export interface StoreConfig {
   readonly path: string;
   readonly durability: Durability;
   readonly masterKey: MasterKeyConfig;
+  /** What secrets were sealed under before; they are sealed anew at the next start. */
+  readonly masterKeyOld: MasterKeyConfig | null;
   readonly retention: RetentionConfig;
   readonly maxDiskBytes: number;
 }

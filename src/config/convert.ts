@@ -76,14 +76,13 @@ function urlOf({ hostname, port }: ListenAddress): string {
   return `http://${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}`;
 }
 
-function toStore({ path, durability, master_key, retention, max_disk }: Declared["store"]): StoreConfig {
+function toStore(store: Declared["store"]): StoreConfig {
+  const { path, durability, master_key, master_key_old, retention, max_disk } = store;
   return {
     path,
     durability,
-    masterKey:
-      typeof master_key === "string"
-        ? { kind: "text", text: master_key }
-        : { kind: "file", path: master_key.file },
+    masterKey: toMasterKey(master_key),
+    masterKeyOld: master_key_old === undefined ? null : toMasterKey(master_key_old),
     retention: {
       eventsMs: retention.events,
       deliveredMs: retention.delivered,
@@ -92,6 +91,11 @@ function toStore({ path, durability, master_key, retention, max_disk }: Declared
     },
     maxDiskBytes: max_disk,
   };
+}
+
+function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["masterKey"] {
+  if (typeof declared === "string") return { kind: "text", text: declared };
+  return { kind: "file", path: declared.file };
 }
 
 function toProject({ id, api_keys }: DeclaredProject): ProjectConfig {

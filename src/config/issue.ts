@@ -58,6 +58,7 @@ const SECRET_KEYS: ReadonlySet<string> = new Set([
   "password",
   "verify_token",
   "master_key",
+  "master_key_old",
 ]);
 
 const GIVEN_CHARS_MAX = 80;

@@ -66,15 +66,14 @@ const Retention = Type.Object(
   { default: {} },
 );
 
-const MasterKeyFile = Type.Object({ file: filePath() });
+const MasterKey = Type.Union([secretText(SECRET.masterKey), Type.Object({ file: filePath() })]);
 
 const Store = Type.Object(
   {
     path: filePath({ default: "postern.db" }),
     durability: oneOf(["fsync", "relaxed"], { default: "fsync" }),
-    master_key: Type.Union([secretText(SECRET.masterKey), MasterKeyFile], {
-      default: { file: "postern.key" },
-    }),
+    master_key: { ...MasterKey, default: { file: "postern.key" } },
+    master_key_old: Type.Optional(MasterKey),
     retention: Retention,
     max_disk: size({ default: "10GiB", min: "1MiB" }),
   },

@@ -21,6 +21,7 @@ import type {
 import { createDeliveryInserter, type DeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
+import { createKeyRotation, type MasterSealing, type ResealCursor } from "./key-rotation.ts";
 import { createKeyWrites } from "./keys.ts";
 import { createParking } from "./parking.ts";
 import { createProcessWrites } from "./processes.ts";
@@ -29,7 +30,6 @@ import { createRejectionWrites } from "./rejections.ts";
 import { createReleases, type ReleaseInput } from "./releases.ts";
 import { createRunWrites } from "./schedule-runs.ts";
 import { createScheduleWrites, type SchedulePause, type ScheduleWrite } from "./schedules.ts";
-import type { Sealing } from "./sealing.ts";
 import { createSourceWrites } from "./sources.ts";
 import { createSubscriptionWrites } from "./subscriptions.ts";
 import { createTransition } from "./transitions.ts";
@@ -68,7 +68,13 @@ export type Command =
   | { readonly verb: "retireSource"; readonly id: Id; readonly now: number }
   | { readonly verb: "retireSubscription"; readonly id: Id; readonly now: number }
   | { readonly verb: "retireProject"; readonly name: string; readonly now: number }
-  | { readonly verb: "retireApiKey"; readonly id: Id; readonly now: number };
+  | { readonly verb: "retireApiKey"; readonly id: Id; readonly now: number }
+  | RotationCommand;
+
+export type RotationCommand =
+  | { readonly verb: "noteKeyRotation"; readonly check: Uint8Array }
+  | { readonly verb: "reseal"; readonly cursor: ResealCursor; readonly limit: number }
+  | { readonly verb: "settleKeyRotation"; readonly check: Uint8Array };
 
 interface Disabled {
   readonly at: number;
@@ -81,7 +87,7 @@ type CommandTable = {
 
 export interface CommandContext {
   readonly db: Database;
-  readonly sealing: Sealing;
+  readonly sealing: MasterSealing;
   readonly lease: number;
   /** The largest seq in use. */
   readonly lastSeq: number;
@@ -99,6 +105,7 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     ...objectVerbs(db, sealing),
     ...scheduleVerbs(db, insertDelivery),
     ...callbackVerbs(db, sealing),
+    ...createKeyRotation(db, sealing),
   };
   return (command) => {
     // The verb picks the entry for its own command; the types cannot follow that.
@@ -140,7 +147,7 @@ function deliveryVerbs({ db, lease, nextSeq, insertDelivery }: DeliveryParts) {
   } satisfies Partial<CommandTable>;
 }
 
-function objectVerbs(db: Database, sealing: Sealing) {
+function objectVerbs(db: Database, sealing: MasterSealing) {
   const endpoints = createEndpointWrites(db, sealing);
   const sources = createSourceWrites(db, sealing);
   const subscriptions = createSubscriptionWrites(db);
@@ -175,7 +182,7 @@ function scheduleVerbs(db: Database, insertDelivery: DeliveryInserter) {
   } satisfies Partial<CommandTable>;
 }
 
-function callbackVerbs(db: Database, sealing: Sealing) {
+function callbackVerbs(db: Database, sealing: MasterSealing) {
   const callbacks = createCallbackWrites(db, sealing);
   return {
     putCallbackConfig: ({ definition, now }) => callbacks.putCallbackConfig(definition, now),

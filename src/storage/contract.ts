@@ -23,6 +23,7 @@ import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
+import type { ResealCursor, ResealStep } from "./key-rotation.ts";
 import type { PullInput, PullItem } from "./pull.ts";
 import type { PurgeInput, PurgeResult } from "./purge.ts";
 import type { ReleaseInput, ReleaseResult } from "./releases.ts";
@@ -42,6 +43,10 @@ export interface StoreOptions {
   readonly durability: "fsync" | "relaxed";
   /** 32 bytes. */
   readonly masterKey: Uint8Array;
+  /** The one before it: what is sealed under it is sealed anew. */
+  readonly previousKey?: Uint8Array | undefined;
+  /** One that a rotation was changing to when the last process ended. */
+  readonly stagedKey?: Uint8Array | undefined;
   readonly clock: StoreClock;
   readonly randomBytes: (length: number) => Uint8Array;
   /** Of the program; kept with the process row. */
@@ -160,7 +165,20 @@ export interface CallbackVerbs extends CallbackReads {
   loadCallbackConfigs(): Promise<readonly CallbackConfig[]>;
 }
 
-export interface Store extends ListReads, ScheduleVerbs, CallbackVerbs {
+/** Changing the master key while the store is in use; key-rotation.ts has the steps. */
+export interface KeyRotationVerbs {
+  /** True from beginKeyRotation() to finishKeyRotation(), restarts in between included. */
+  readonly isKeyRotating: boolean;
+  /** Whether that is the key that new values are sealed under. */
+  hasMasterKey(key: Uint8Array): boolean;
+  /** From now on new values are sealed under this key; those before open as well. */
+  beginKeyRotation(key: Uint8Array): Promise<void>;
+  reseal(cursor: ResealCursor, limit: number): Promise<ResealStep>;
+  /** Forgets the old key. Call it only after a whole walk that had nothing to seal anew. */
+  finishKeyRotation(): Promise<void>;
+}
+
+export interface Store extends ListReads, ScheduleVerbs, CallbackVerbs, KeyRotationVerbs {
   /** The number of this process: the lease that its deliveries carry. */
   readonly lease: number;
   /** The newest id in the file: the floor for an id factory. */

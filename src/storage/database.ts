@@ -80,6 +80,9 @@ function prepareWriter(db: Database, options: OpenOptions): void {
   db.run("PRAGMA cache_size = -64000");
   db.run("PRAGMA foreign_keys = OFF");
   db.run("PRAGMA temp_store = MEMORY");
+  // What is deleted or replaced leaves no copy in a page's free space: old seals, purged bodies. Measured at
+  // no cost, because a page that changes is written as a whole anyway.
+  db.run("PRAGMA secure_delete = FAST");
 }
 
 /** Opens a connection that cannot write. The file must exist and be migrated. */

@@ -2,7 +2,17 @@
  * The key that seals secrets: from a file that is made when absent, or from a value. Never stored in the
  * database.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, statSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from "node:fs";
+import { dirname } from "node:path";
 import { StoreOpenError } from "./database.ts";
 import { MASTER_KEY_BYTES } from "./sealing.ts";
 
@@ -32,6 +42,14 @@ export function loadMasterKeyFile(path: string, randomBytes: (length: number) =>
   return { key, isNew: false, warning };
 }
 
+/** Reads a key file that must be there already. Throws StoreOpenError. */
+export function readMasterKeyFile(path: string): Uint8Array {
+  const text = readText(path);
+  const key = text === null ? null : parseMasterKey(text);
+  if (key === null) throw new StoreOpenError(`${path} holds no master key, or is not there`);
+  return key;
+}
+
 /** Returns the 32 bytes behind base64 (either alphabet) or 64 hex digits; null when it is neither. */
 export function parseMasterKey(text: string): Uint8Array | null {
   const trimmed = text.trim();
@@ -54,19 +72,23 @@ function readText(path: string): string | null {
 function createKeyFile(path: string, randomBytes: (length: number) => Uint8Array): Uint8Array | string {
   const key = randomBytes(MASTER_KEY_BYTES);
   try {
-    const file = openSync(path, "wx", 0o600);
-    try {
-      writeSync(file, `${Buffer.from(key).toString("base64")}\n`);
-      // What is sealed under a key that a power cut takes away is lost, so the key goes to disk first.
-      fsyncSync(file);
-    } finally {
-      closeSync(file);
-    }
+    writeKeyFile(path, key);
     return key;
   } catch (error) {
     const text = codeOf(error) === "EEXIST" ? readText(path) : null;
     if (text !== null) return text;
     throw unusable("create", path, error);
+  }
+}
+
+function writeKeyFile(path: string, key: Uint8Array): void {
+  const file = openSync(path, "wx", 0o600);
+  try {
+    writeSync(file, `${Buffer.from(key).toString("base64")}\n`);
+    // What is sealed under a key that a power cut takes away is lost, so the key goes to disk first.
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
   }
 }
 
@@ -77,4 +99,42 @@ function unusable(verb: string, path: string, cause: unknown): StoreOpenError {
 
 function codeOf(error: unknown): unknown {
   return typeof error === "object" && error !== null && "code" in error ? error.code : undefined;
+}
+
+/** Where a key waits that a running server is changing to. */
+function stagedPath(path: string): string {
+  return `${path}.next`;
+}
+
+/** Returns the key that waits beside the key file, or null. */
+export function readStagedKey(path: string): Uint8Array | null {
+  const text = readText(stagedPath(path));
+  return text === null ? null : parseMasterKey(text);
+}
+
+/** Puts a key beside the key file, on disk before anything is sealed under it. Replaces an older one. */
+export function stageMasterKey(path: string, key: Uint8Array): void {
+  rmSync(stagedPath(path), { force: true });
+  writeKeyFile(stagedPath(path), key);
+  syncFolder(path);
+}
+
+/** Makes the waiting key the key. The rename is atomic: there is no instant without a whole key file. */
+export function promoteStagedKey(path: string): void {
+  renameSync(stagedPath(path), path);
+  syncFolder(path);
+}
+
+/** For a key that waits in vain: nothing was ever sealed under it. */
+export function discardStagedKey(path: string): void {
+  rmSync(stagedPath(path), { force: true });
+}
+
+function syncFolder(path: string): void {
+  const folder = openSync(dirname(path), "r");
+  try {
+    fsyncSync(folder);
+  } finally {
+    closeSync(folder);
+  }
 }

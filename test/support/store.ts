@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { type Command, createApply } from "../../src/storage/commands.ts";
 import type { Store, StoreOptions } from "../../src/storage/contract.ts";
 import { openWriter } from "../../src/storage/database.ts";
+import { MasterSealing } from "../../src/storage/key-rotation.ts";
 import { migrate } from "../../src/storage/migrate.ts";
 import { registerProcess } from "../../src/storage/processes.ts";
 import { createSealing, type Sealing } from "../../src/storage/sealing.ts";
@@ -54,7 +55,7 @@ export interface BareStore {
 export function openBareStore(path = ":memory:"): BareStore {
   const db = openWriter({ path, durability: "relaxed" });
   migrate(db);
-  const sealing = createSealing(MASTER_KEY, countingBytes());
+  const sealing = new MasterSealing(createSealing(MASTER_KEY, countingBytes()));
   const { lease } = registerProcess(db, "0.0.0-test", 0);
   const applyOne = createApply({ db, sealing, lease, lastSeq: 1_000 });
   return { db, sealing, lease, apply: (command) => db.transaction(() => applyOne(command)).immediate() };

@@ -10,7 +10,7 @@ import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
 import type { ProjectSettings } from "../../src/domain/project-settings.ts";
 import type { ScheduleDefinition } from "../../src/domain/schedule-definition.ts";
 import { createProfiles, type Profile } from "../../src/domain/strategy.ts";
-import type { ApiDeps, ReloadResult } from "../../src/http/api/deps.ts";
+import type { ApiDeps, MasterKeyRotated, ReloadResult } from "../../src/http/api/deps.ts";
 import type { ApiRoute } from "../../src/http/api/route.ts";
 import { createApiRoutes } from "../../src/http/api/routes.ts";
 import { ERROR_ANSWER } from "../../src/http/api/schemas.ts";
@@ -21,6 +21,7 @@ import { createNativeDoors } from "../../src/http/doors.ts";
 import { createHttpServer, type HttpServer, type ListenerOptions } from "../../src/http/server.ts";
 import type { Advanced } from "../../src/runtime/advance.ts";
 import { Engine } from "../../src/runtime/engine.ts";
+import { KeyRotation } from "../../src/runtime/key-rotation.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import { SILENT_LOG } from "../../src/runtime/log.ts";
 import { DURATION_BUCKETS_MS, LATENESS_BUCKETS_MS } from "../../src/runtime/metrics.ts";
@@ -34,6 +35,7 @@ import type {
 } from "../../src/runtime/reconcile.ts";
 import type { Sender, SendRequest, SendResult } from "../../src/runtime/sender.ts";
 import type { Store } from "../../src/storage/contract.ts";
+import { FIRST_RESEAL } from "../../src/storage/store.ts";
 import { testEgress } from "./egress.ts";
 import { newEndpoint, newSource, newSubscription, type SourceChange, sourceFields } from "./factory.ts";
 import { FakeClock } from "./fake-clock.ts";
@@ -334,8 +336,16 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     build: { version: "1.2.3", commit: "abc1234" },
     startedAt: clock.wallNow(),
     reload,
+    rotateMasterKey: () => rotate(store, log),
     advance: options.canAdvance ? { to: async (target) => move(clock, target) } : null,
   } satisfies ApiDeps;
+}
+
+/** As with a key file, but nobody keeps the key: the store is in memory. */
+async function rotate(store: Store, log: Log): Promise<MasterKeyRotated> {
+  const keyFile = { stage: () => {}, promote: () => {} };
+  const rotation = new KeyRotation({ store, first: FIRST_RESEAL, keyFile, random: testRandom(), log });
+  return { resealed: await rotation.rotate(null), isKeyFileReplaced: true };
 }
 
 function move(clock: FakeClock, target: number): Advanced {

@@ -45,6 +45,14 @@ export interface ApiDeps {
   readonly reload: () => Promise<ReloadResult>;
   /** Moves the clock when it is a virtual one; null when it is the system's. */
   readonly advance: Pick<Advance, "to"> | null;
+  /** Null: make a key, which needs a key file. AppError: conflict, invalid_request. */
+  readonly rotateMasterKey: (newKey: string | null) => Promise<MasterKeyRotated>;
+}
+
+/** What a change of the master key did. */
+export interface MasterKeyRotated {
+  readonly resealed: number;
+  readonly isKeyFileReplaced: boolean;
 }
 
 interface ConfigFault {

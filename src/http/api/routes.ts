@@ -14,6 +14,7 @@ import { deliveryRoutes } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
+import { masterKeyRoutes } from "./master-key.ts";
 import { createOpenApi } from "./openapi.ts";
 import { readPayload } from "./payload.ts";
 import { pullRoutes } from "./pull.ts";
@@ -48,6 +49,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...scheduleRoutes(deps),
     ...clockRoutes(deps),
     ...serverRoutes(deps),
+    ...masterKeyRoutes(deps),
   ];
   let document: unknown = null;
   routes.push(
