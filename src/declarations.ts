@@ -36,7 +36,11 @@ export function toDeclarations(config: Config): Declarations {
 
 /** What every dialect is told of every project. */
 export function toProjectSettings(config: Config): ProjectSettings[] {
-  return config.projects.map(({ id }) => ({ project: id }));
+  return config.projects.map(({ id, pyfly }) => ({
+    project: id,
+    ...(pyfly === null ? {} : { pyfly }),
+    callbackConfigs: config.callbackConfigs.filter(({ project }) => project === id),
+  }));
 }
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {

@@ -102,7 +102,7 @@ function projectIds(declared: Drafts): string[] {
 
 function checkProjects(declared: Drafts, context: Checking): void {
   const known = projectIds(declared);
-  for (const kind of ["source", "endpoint", "subscription", "schedule"] as const) {
+  for (const kind of ["source", "endpoint", "subscription", "schedule", "callback_config"] as const) {
     for (const [index, item] of (declared[kind] ?? []).entries()) {
       if (item?.project === undefined || known.includes(item.project)) continue;
       failUnknown(context, [kind, index, "project"], { given: item.project, known, what: "project" });
@@ -156,6 +156,7 @@ function checkNames(declared: Drafts, context: Checking): void {
     ["endpoint", "name", (declared.endpoint ?? []).map(qualifiedName)],
     ["subscription", "name", (declared.subscription ?? []).map(qualifiedName)],
     ["schedule", "name", (declared.schedule ?? []).map(qualifiedName)],
+    ["callback_config", "name", (declared.callback_config ?? []).map(qualifiedCallback)],
   ];
   for (const [kind, key, names] of groups) {
     for (const [index, name] of names.entries()) {
@@ -172,6 +173,12 @@ function checkNames(declared: Drafts, context: Checking): void {
 interface Named {
   readonly project?: string | undefined;
   readonly name?: string | undefined;
+}
+
+/** Names of callback configs are unique in their tenant. */
+function qualifiedCallback(item: (Named & { readonly tenant?: string | undefined }) | undefined) {
+  const name = qualifiedName(item);
+  return name === undefined ? undefined : `${item?.tenant ?? ""} ${name}`;
 }
 
 function qualifiedName(item: Named | undefined): string | undefined {

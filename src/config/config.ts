@@ -5,6 +5,7 @@
  * left out.
  */
 
+import type { CallbackConfigConfig, PyflyConfig } from "./pyfly-schema.ts";
 import type { ApiKeyScope, Durability, LogConfig } from "./schema.ts";
 import type { SignPreset } from "./sign-schema.ts";
 import type { ListenAddress, Selector } from "./values.ts";
@@ -26,6 +27,7 @@ export interface Config {
   readonly endpoints: readonly EndpointConfig[];
   readonly subscriptions: readonly SubscriptionConfig[];
   readonly schedules: readonly ScheduleConfig[];
+  readonly callbackConfigs: readonly CallbackConfigConfig[];
 }
 
 export interface ServerConfig {
@@ -95,6 +97,8 @@ export interface ApiKeyConfig {
 export interface ProjectConfig {
   readonly id: string;
   readonly apiKeys: readonly ApiKeyConfig[];
+  /** Null: PyFly's own defaults. */
+  readonly pyfly: PyflyConfig | null;
 }
 
 export type VerifyConfig =

@@ -20,6 +20,7 @@ import type {
   VerifyConfig,
 } from "./config.ts";
 import { toBreaker, toPacing, toRate } from "./convert-pacing.ts";
+import { toCallbackConfig, toPyfly } from "./pyfly-schema.ts";
 import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
 import type { DeclaredSign } from "./sign-schema.ts";
 import { type DeclaredVerify, signsUrl } from "./verify-schema.ts";
@@ -28,6 +29,9 @@ type DeclaredSource = Declared["source"][number];
 type DeclaredEndpoint = Declared["endpoint"][number];
 type DeclaredSchedule = Declared["schedule"][number];
 type DeclaredProject = Declared["project"][number];
+
+/** What is there even when the file does not name it. */
+const DEFAULT_PROJECT = { id: "default", apiKeys: [], pyfly: null };
 
 /** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
 export function toConfig(declared: Declared, path: string): Config {
@@ -46,11 +50,12 @@ export function toConfig(declared: Declared, path: string): Config {
     },
     log,
     dev,
-    projects: hasDefault ? projects : [{ id: "default", apiKeys: [] }, ...projects],
+    projects: hasDefault ? projects : [DEFAULT_PROJECT, ...projects],
     sources: declared.source.map((source) => toSource(source, declared.server)),
     schedules: declared.schedule.map(toSchedule),
     endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, egress.timeout)),
     subscriptions: declared.subscription.map(toSubscription),
+    callbackConfigs: declared.callback_config.map(toCallbackConfig),
   });
 }
 
@@ -98,8 +103,8 @@ function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["ma
   return { kind: "file", path: declared.file };
 }
 
-function toProject({ id, api_keys }: DeclaredProject): ProjectConfig {
-  return { id, apiKeys: api_keys.map(toApiKey) };
+function toProject({ id, api_keys, pyfly }: DeclaredProject): ProjectConfig {
+  return { id, apiKeys: api_keys.map(toApiKey), pyfly: pyfly === undefined ? null : toPyfly(pyfly) };
 }
 
 function toApiKey(declared: DeclaredProject["api_keys"][number]): ApiKeyConfig {

@@ -65,5 +65,12 @@ export function summarizeConfig(config: Config) {
       headerNames: Object.keys(headers),
     })),
     subscriptions: config.subscriptions,
+    callbackConfigs: config.callbackConfigs.map(({ project, tenant, name, secret, subscriptions }) => ({
+      project,
+      tenant,
+      name,
+      isSigned: secret !== null,
+      targetCount: subscriptions.length,
+    })),
   };
 }

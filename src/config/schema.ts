@@ -9,6 +9,7 @@
 
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { PACING_KEYS } from "./pacing-schema.ts";
+import { CallbackConfig, Pyfly } from "./pyfly-schema.ts";
 import { count, ONE_SECRET, oneOf, Rate, secretKeys, secretOf } from "./schema-parts.ts";
 import { SignRule } from "./sign-schema.ts";
 import {
@@ -109,6 +110,7 @@ const ApiKey = Type.Object(
 const Project = Type.Object({
   id: name(),
   api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
+  pyfly: Type.Optional(Pyfly),
 });
 
 const Dedupe = Type.Object({
@@ -258,6 +260,7 @@ export const ConfigSchema = Type.Object({
   source: tables(Source, "source"),
   endpoint: tables(Endpoint, "endpoint"),
   subscription: tables(Subscription, "subscription"),
+  callback_config: tables(CallbackConfig, "callback_config"),
   schedule: tables(Schedule, "schedule"),
 });
 

@@ -5,6 +5,8 @@
 export interface ProjectSettings {
   readonly project: string;
   readonly pyfly?: PyflySettings;
+  /** The [[callback_config]] tables of the project. */
+  readonly callbackConfigs?: readonly DeclaredCallbackConfig[];
 }
 
 export interface PyflySettings {
@@ -16,7 +18,6 @@ export interface PyflySettings {
     readonly recoveryMs: number;
     readonly scope: "origin" | "global";
   };
-  readonly configs: readonly DeclaredCallbackConfig[];
 }
 
 /** A [[callback_config]] of the file; tenant and name tell it from the others of its project. */

@@ -40,11 +40,12 @@ describe("Defaults", () => {
       },
       log: { level: "info" },
       dev: { echo: false },
-      projects: [{ id: "default", apiKeys: [] }],
+      projects: [{ id: "default", apiKeys: [], pyfly: null }],
       sources: [],
       endpoints: [],
       subscriptions: [],
       schedules: [],
+      callbackConfigs: [],
     });
   });
 

@@ -25,7 +25,9 @@ const TEMPLATE = "text with {body} in it, and no placeholders but {timestamp}, {
 const BECAUSE_TEMPLATE = "expected a header name, because template uses";
 const BY = 'a list such as ["header:Idempotency-Key", "json:id"]';
 const INSTANT = "a date and time with offset such as 2026-12-01T00:00:00Z";
-const TABLES = "one of server, store, egress, log, dev, project, source, endpoint, subscription, schedule";
+const TABLES =
+  "one of server, store, egress, log, dev, project, source, endpoint, subscription, " +
+  "callback_config, schedule";
 const ENDPOINT_KEYS = Object.keys(ConfigSchema.properties.endpoint.items.properties).join(", ");
 const OWN_KEY = "a key of your own, because a listener is not on the loopback interface";
 const URL_TEXT = "an absolute http or https URL without credentials and fragment";
@@ -211,7 +213,7 @@ describe("An unknown key is an error", () => {
       `4: endpoint[0].__proto__: is not a known key, expected one of ${ENDPOINT_KEYS}`,
     ],
     ["[dev]\nconstructor.x = 1", "2: dev.constructor: is not a known key, expected one of echo"],
-    ["[[callback_config]]", `1: callback_config: is not a known key, expected ${TABLES}`],
+    ["[[listener]]", `1: listener: is not a known key, expected ${TABLES}`],
     [
       endpoint('retry = { policy = "fixed", factor = 2 }'),
       "4: endpoint[0].retry.factor: is not a known key, expected one of policy, delay, max_attempts",

@@ -5,7 +5,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { AppError } from "../../domain/errors.ts";
-import { isForwarded } from "../../domain/native-envelope.ts";
+import { isReservedHeader } from "../../domain/header-rules.ts";
 import type { DeclaredCallbackConfig } from "../../domain/project-settings.ts";
 
 const Subscription = Type.Object(
@@ -136,8 +136,7 @@ function checkTarget(url: string, path: string): void {
 function checkHeader(name: string, text: string, path: string): void {
   if (!/^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name)) wrong(path, "this is no header name");
   if (!/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) wrong(path, "a header cannot carry this text");
-  const isCredential = /^(authorization|x-api-key|cookie)$/i.test(name);
-  if (!isCredential && !isForwarded(name.toLowerCase())) wrong(path, "this header cannot be set");
+  if (isReservedHeader(name.toLowerCase())) wrong(path, "this header cannot be set");
 }
 
 function wrong(path: string, message: string): never {

@@ -15,7 +15,6 @@ import { Waiting } from "./waiting.ts";
 const DEFAULTS: PyflySettings = {
   timeoutMs: 10_000,
   breaker: { failures: 5, recoveryMs: 30_000, scope: "origin" },
-  configs: [],
 };
 
 export const PYFLY: Dialect = { name: "pyfly", profiles: [PYFLY_PROFILE], open };
@@ -39,10 +38,9 @@ function open(context: DialectContext): DialectServices {
       isLoaded = true;
       settings.clear();
       for (const { project, pyfly } of projects) settings.set(project, pyfly ?? DEFAULTS);
-      for (const { project, pyfly } of projects) {
+      for (const { project, callbackConfigs = [] } of projects) {
         await configs.applySettings(project);
-        for (const { id } of await applyDeclared(configs, project, pyfly?.configs ?? []))
-          endPending(project, id);
+        for (const { id } of await applyDeclared(configs, project, callbackConfigs)) endPending(project, id);
       }
     },
     start: () => configs.retireLeftovers((endpoint) => isIdle(context, endpoint)),

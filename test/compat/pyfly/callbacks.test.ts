@@ -1,5 +1,6 @@
 /** The checks of the PyFly reference that concern what is sent (section 12, 1 to 31), at its door. */
 import { describe, expect, test } from "bun:test";
+import type { DeclaredCallbackConfig } from "../../../src/domain/project-settings.ts";
 import type { SendFailure } from "../../../src/runtime/sender.ts";
 import { KEYS } from "../../support/test-app.ts";
 import { type ConfigBody, type Execution, startPyfly, TARGET } from "./postern.ts";
@@ -524,5 +525,31 @@ describe("configs and executions", () => {
     await using pyfly = await startPyfly();
     expect((await pyfly.call("/configs", { method: "POST", body })).status).toBe(400);
     expect((await pyfly.call("/configs")).json).toEqual([]);
+  });
+});
+
+describe("declared configs", () => {
+  const declared: DeclaredCallbackConfig = {
+    tenant: "acme",
+    name: "suite",
+    isEnabled: true,
+    secret: SECRET,
+    attemptsMax: 1,
+    backoffMs: 0,
+    authorizedDomains: [],
+    subscriptions: [{ eventType: "*", targetUrl: TARGET, headers: {} }],
+  };
+
+  test("are sent to, shown, and changed in the file only", async () => {
+    await using pyfly = await startPyfly({}, [declared]);
+    const [config] = (await pyfly.call("/configs?tenant_id=acme")).json as { id: string }[];
+    expect(config).toMatchObject({ name: "suite", has_secret: true, max_attempts: 1 });
+    expect(await pyfly.dispatch()).toHaveLength(1);
+    for (const method of ["PUT", "DELETE"]) {
+      const body = method === "PUT" ? { body: {} } : {};
+      const answer = await pyfly.call(`/configs/${config?.id}`, { method, ...body });
+      expect(answer.status).toBe(409);
+      expect(answer.json).toMatchObject({ error: { code: "declared_in_config" } });
+    }
   });
 });

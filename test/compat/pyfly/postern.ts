@@ -1,6 +1,6 @@
 /** PyFly's callbacks at their door, with scripted receivers and a clock that stands still. */
 import { PYFLY } from "../../../src/dialects/pyfly/dialect.ts";
-import type { PyflySettings } from "../../../src/domain/project-settings.ts";
+import type { DeclaredCallbackConfig, PyflySettings } from "../../../src/domain/project-settings.ts";
 import { ScriptedSender, type Sent, type Step } from "../../support/scripted-sender.ts";
 import { KEYS, startTestApp, type TestApp } from "../../support/test-app.ts";
 
@@ -39,7 +39,6 @@ export const TARGET = "https://customer.example.com/orders";
 const SETTINGS: PyflySettings = {
   timeoutMs: 10_000,
   breaker: { failures: 5, recoveryMs: 30_000, scope: "origin" },
-  configs: [],
 };
 
 export class Pyfly implements AsyncDisposable {
@@ -123,11 +122,14 @@ interface Call {
   readonly key?: string;
 }
 
-export async function startPyfly(settings: Partial<PyflySettings> = {}): Promise<Pyfly> {
+export async function startPyfly(
+  settings: Partial<PyflySettings> = {},
+  callbackConfigs: readonly DeclaredCallbackConfig[] = [],
+): Promise<Pyfly> {
   let receiver: ScriptedSender | null = null;
   const app = await startTestApp({
     dialects: [PYFLY],
-    settings: [{ project: "default", pyfly: { ...SETTINGS, ...settings } }],
+    settings: [{ project: "default", pyfly: { ...SETTINGS, ...settings }, callbackConfigs }],
     createSender: (clock) => {
       receiver = new ScriptedSender(clock);
       return receiver;
