@@ -69,6 +69,7 @@ export interface RetentionConfig {
   readonly deliveredMs: number;
   readonly deadMs: number;
   readonly rejectionsMs: number;
+  readonly metricsMs: number;
 }
 
 export interface EgressConfig {

@@ -93,6 +93,7 @@ function toStore(store: Declared["store"]): StoreConfig {
       deliveredMs: retention.delivered,
       deadMs: retention.dead,
       rejectionsMs: retention.rejections,
+      metricsMs: retention.metrics,
     },
     maxDiskBytes: max_disk,
   };

@@ -63,6 +63,7 @@ const Retention = Type.Object(
     delivered: duration({ default: "7d" }),
     dead: duration({ default: "30d" }),
     rejections: duration({ default: "7d" }),
+    metrics: duration({ default: "31d" }),
   },
   { default: {} },
 );

@@ -5,6 +5,7 @@ import type { AttemptRecord } from "./attempt.ts";
 import type { DeliveryState } from "./delivery.ts";
 import type { Id } from "./id.ts";
 import type { RejectionReason } from "./rejection.ts";
+import type { RollupFilter, RollupRow } from "./rollup.ts";
 import type { Payload } from "./strategy.ts";
 
 export interface PageInput {
@@ -123,6 +124,14 @@ export interface RejectionDetail extends RejectionRow {
   readonly isBodyCut: boolean;
 }
 
+export interface Backlog {
+  /** Exact unless `isMore`. */
+  readonly count: number;
+  readonly isMore: boolean;
+  /** Of what has waited longest: when it was due, or is due. */
+  readonly oldestDueAt: number | null;
+}
+
 /** Deliveries by state; states without any are absent. */
 export type StateCounts = Readonly<Partial<Record<DeliveryState, number>>>;
 
@@ -139,4 +148,8 @@ export interface ListReads {
   getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
   /** Everything unfinished and every final state but succeeded. Reads as many rows as it counts. */
   countDeliveries(): Promise<StateCounts>;
+  /** The sums of one endpoint or of a whole project, oldest first. */
+  readRollups(filter: RollupFilter): Promise<readonly RollupRow[]>;
+  /** What waits in a lane, counted up to a bound. */
+  countBacklog(lane: number): Promise<Backlog>;
 }

@@ -3,6 +3,7 @@
  * everything else: a store, a sender, a clock, profiles. app.ts gives it the real ones, tests give it what
  * they want to control.
  */
+import type { ChangeListener } from "../domain/change.ts";
 import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
 import { DEADLINE_LANE } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
@@ -50,6 +51,7 @@ import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile
 import { Refusals } from "./refusals.ts";
 import { type ReleaseStore, Releases } from "./releases.ts";
 import { type PurgeStore, Retention, type RetentionOptions } from "./retention.ts";
+import { type RollupStore, Rollups } from "./rollups.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Schedules } from "./schedules.ts";
 import type { Sender } from "./sender.ts";
@@ -68,6 +70,7 @@ export interface EngineStore
     PullStore,
     ReconcileStore,
     ReleaseStore,
+    RollupStore,
     ScheduleObjectStore,
     ScheduleStore,
     TransitionStore {
@@ -80,6 +83,7 @@ export interface EngineStore
   reject(rejection: NewRejection): Promise<void>;
   getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
   heartbeat(now: number): Promise<void>;
+  onChanges(listener: ChangeListener): void;
   counts(): { readonly waiting: number };
   setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
   laneHeads(): Promise<readonly { readonly lane: number; readonly nextDueAt: number }[]>;
@@ -116,6 +120,7 @@ export class Engine {
   readonly parking: Parking;
   readonly deadlines: Deadlines;
   readonly releases: Releases;
+  readonly rollups: Rollups;
   readonly intake: Intake;
   readonly ingest: Ingest;
   readonly admit: Admit;
@@ -147,6 +152,8 @@ export class Engine {
     this.parking = new Parking(wiring);
     const { parking } = this;
     this.releases = new Releases({ ...wiring, parking });
+    this.rollups = new Rollups(wiring);
+    store.onChanges((changes) => this.rollups.note(changes));
     const settler = new Settler({ ...wiring, parking });
     this.dispatcher = new Dispatcher({
       ...wiring,
@@ -276,6 +283,7 @@ export class Engine {
     await this.dispatcher.stop(limitMs);
     // Expired deadlines are kept until the file can be written again; that is no reason not to stop.
     if (this.#options.store.health.isHealthy) await others;
+    await this.rollups.stop();
     // Last, since a lease is worth no more than the heartbeat behind it.
     await this.#heartbeat.stop();
   }

@@ -3,7 +3,7 @@
  * its budget: bodies of finished deliveries go first, pending ones never. When even that is not enough,
  * `isFull` tells the front door to refuse.
  */
-import { MINUTE } from "../domain/duration.ts";
+import { DAY, MINUTE } from "../domain/duration.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { Log } from "./log.ts";
 import type { Probe } from "./probe.ts";
@@ -16,6 +16,9 @@ export type PurgeKind =
   | "rejections"
   | "dedupe"
   | "schedules"
+  | "rollup_minutes"
+  | "rollup_hours"
+  | "bulks"
   | "processes"
   | "bodies"
   | "dead_bodies"
@@ -40,6 +43,7 @@ export interface RetentionOptions {
     readonly dead: number;
     readonly events: number;
     readonly rejections: number;
+    readonly metrics: number;
   };
   readonly diskBytesMax: number;
   /** How long the clock goes between two sweeps; a minute when absent. */
@@ -47,6 +51,8 @@ export interface RetentionOptions {
 }
 
 const SWEEP_EVERY_MS = MINUTE;
+/** Sums by the minute are for looking closely at what has just happened. */
+const MINUTES_KEPT_MS = 2 * DAY;
 /** Rows looked at per transaction: a few milliseconds of work between two turns of the event loop. */
 const STEP_ROWS = 500;
 /** At the fastest ingest this is a few MiB of slack. */
@@ -122,6 +128,9 @@ export class Retention {
     deleted += await this.#purge("rejections", now - keepMs.rejections);
     deleted += await this.#purge("dedupe", now);
     deleted += await this.#purge("schedules", now - keepMs.dead);
+    deleted += await this.#purge("rollup_minutes", now - Math.min(MINUTES_KEPT_MS, keepMs.metrics));
+    deleted += await this.#purge("rollup_hours", now - keepMs.metrics);
+    deleted += await this.#purge("bulks", now - keepMs.dead);
     deleted += await this.#purge("processes", now - keepMs.dead);
     const trimmed = await this.#trim();
     if (deleted + trimmed > 0) await this.#purge("pages", now);

@@ -21,6 +21,7 @@ import type {
 import { createDeliveryInserter, type DeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
+import { Journal } from "./journal.ts";
 import { createKeyRotation, type MasterSealing, type ResealCursor } from "./key-rotation.ts";
 import { createKeyWrites } from "./keys.ts";
 import { createParking } from "./parking.ts";
@@ -28,6 +29,7 @@ import { createProcessWrites } from "./processes.ts";
 import { createPurge, type PurgeInput } from "./purge.ts";
 import { createRejectionWrites } from "./rejections.ts";
 import { createReleases, type ReleaseInput } from "./releases.ts";
+import { createRollupWrites, type RollupDelta } from "./rollups.ts";
 import { createRunWrites } from "./schedule-runs.ts";
 import { createScheduleWrites, type SchedulePause, type ScheduleWrite } from "./schedules.ts";
 import { createSourceWrites } from "./sources.ts";
@@ -44,6 +46,7 @@ export type Command =
   | { readonly verb: "releaseHeld"; readonly input: ReleaseInput }
   | { readonly verb: "heartbeat"; readonly now: number }
   | { readonly verb: "purge"; readonly input: PurgeInput }
+  | { readonly verb: "addRollups"; readonly deltas: readonly RollupDelta[] }
   | { readonly verb: "putEndpoint"; readonly definition: EndpointDefinition; readonly now: number }
   | { readonly verb: "putSource"; readonly definition: SourceDefinition; readonly now: number }
   | { readonly verb: "putSubscription"; readonly definition: SubscriptionDefinition; readonly now: number }
@@ -91,17 +94,19 @@ export interface CommandContext {
   readonly lease: number;
   /** The largest seq in use. */
   readonly lastSeq: number;
+  /** Where changes are noted; nobody is told of them when absent. */
+  readonly journal?: Journal;
 }
 
 /** Prepares every statement once and returns what the writer applies its commands with. */
 export function createApply(context: CommandContext): (command: Command) => unknown {
-  const { db, sealing, lease } = context;
+  const { db, sealing, lease, journal = new Journal() } = context;
   // Numbers of a transaction that was rolled back are never used again, so a gap means nothing.
   let seq = context.lastSeq;
   const nextSeq = () => ++seq;
-  const insertDelivery = createDeliveryInserter(db, nextSeq, lease);
+  const insertDelivery = createDeliveryInserter(db, nextSeq, lease, journal);
   const table: CommandTable = {
-    ...deliveryVerbs({ db, lease, nextSeq, insertDelivery }),
+    ...deliveryVerbs({ db, lease, nextSeq, insertDelivery, journal }),
     ...objectVerbs(db, sealing),
     ...scheduleVerbs(db, insertDelivery),
     ...callbackVerbs(db, sealing),
@@ -119,17 +124,24 @@ interface DeliveryParts {
   readonly lease: number;
   readonly nextSeq: () => number;
   readonly insertDelivery: DeliveryInserter;
+  readonly journal: Journal;
 }
 
-function deliveryVerbs({ db, lease, nextSeq, insertDelivery }: DeliveryParts) {
-  const events = createEventWrites(db, insertDelivery, nextSeq);
+function deliveryVerbs({ db, lease, nextSeq, insertDelivery, journal }: DeliveryParts) {
+  const events = createEventWrites(db, insertDelivery, nextSeq, journal);
   const claim = createClaim(db, lease);
-  const transition = createTransition(db, insertDelivery);
+  const move = createTransition(db, insertDelivery);
+  const transition = (change: Transition) => {
+    const isApplied = move(change);
+    if (isApplied) journal.note({ kind: "moved", change });
+    return isApplied;
+  };
   const rejections = createRejectionWrites(db);
   const parking = createParking(db);
   const releases = createReleases(db);
   const processes = createProcessWrites(db, lease);
   const purge = createPurge(db, lease);
+  const rollups = createRollupWrites(db);
   return {
     accept: ({ event }) =>
       event.admission === undefined
@@ -144,6 +156,7 @@ function deliveryVerbs({ db, lease, nextSeq, insertDelivery }: DeliveryParts) {
     releaseHeld: ({ input }) => releases.releaseHeld(input),
     heartbeat: ({ now }) => processes.heartbeat(now),
     purge: ({ input }) => purge(input),
+    addRollups: ({ deltas }) => rollups.addRollups(deltas),
   } satisfies Partial<CommandTable>;
 }
 

@@ -6,12 +6,14 @@
  */
 import type { ApiKey, Project } from "../domain/access.ts";
 import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
+import type { ChangeListener } from "../domain/change.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { ListReads, Page, PageInput } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
+import type { RollupDelta } from "../domain/rollup.ts";
 import type {
   DueSchedule,
   QueuedRelease,
@@ -209,6 +211,10 @@ export interface Store extends ListReads, ScheduleVerbs, CallbackVerbs, KeyRotat
   releaseHeld(input: ReleaseInput): Promise<ReleaseResult>;
   heartbeat(now: number): Promise<void>;
   purge(input: PurgeInput): Promise<PurgeResult>;
+  /** Adds counts to the sums of their minutes and hours. */
+  addRollups(deltas: readonly RollupDelta[]): Promise<void>;
+  /** Tells of every commit from now on, right after it, in order. For the life of the store. */
+  onChanges(listener: ChangeListener): void;
 
   /**
    * Inserts, or updates the definition of the same id and keeps its run-time state; a retired one comes back.

@@ -5,6 +5,7 @@
 import type { Database } from "bun:sqlite";
 import { DUE_ON_RESUME, hasQueueRow, type NewDelivery } from "../domain/delivery.ts";
 import { idBytes } from "./ids.ts";
+import type { Journal } from "./journal.ts";
 
 interface DeliveryOrigin {
   readonly eventSeq: number | null;
@@ -16,7 +17,12 @@ interface DeliveryOrigin {
 export type DeliveryInserter = (delivery: NewDelivery, origin: DeliveryOrigin) => number;
 
 /** Inserts one delivery with its queue row and returns its seq. */
-export function createDeliveryInserter(db: Database, nextSeq: () => number, lease: number): DeliveryInserter {
+export function createDeliveryInserter(
+  db: Database,
+  nextSeq: () => number,
+  lease: number,
+  journal: Journal,
+): DeliveryInserter {
   const insertPayload = db.query("INSERT INTO payload (seq, headers, body) VALUES (?, ?, ?)");
   const insert = db.query(
     `INSERT INTO delivery (seq, id, project, event_seq, payload_seq, schedule_seq, endpoint_seq, profile,
@@ -47,6 +53,7 @@ export function createDeliveryInserter(db: Database, nextSeq: () => number, leas
       isQueued ? dueAt : null,
     );
     if (isQueued) enqueue.run(lane, dueAt, seq, state === "sending" ? lease : null);
+    journal.note({ kind: "created", seq, delivery, createdAt: origin.createdAt });
     return seq;
   };
 }

@@ -7,8 +7,14 @@ import type { Accepted, NewEvent } from "../domain/event.ts";
 import { createExecutionInserter } from "./callbacks.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
 import { idBytes, idText } from "./ids.ts";
+import type { Journal } from "./journal.ts";
 
-export function createEventWrites(db: Database, insertDelivery: DeliveryInserter, nextSeq: () => number) {
+export function createEventWrites(
+  db: Database,
+  insertDelivery: DeliveryInserter,
+  nextSeq: () => number,
+  journal: Journal,
+) {
   // Uses the primary key of dedupe. An expired key is taken over in place; zero changes mean a living
   // duplicate.
   const remember = db.query(
@@ -51,13 +57,10 @@ export function createEventWrites(db: Database, insertDelivery: DeliveryInserter
       event.remoteAddress,
       event.body.byteLength,
     );
-    const seqs = event.deliveries.map((delivery: NewDelivery) =>
-      insertDelivery(delivery, {
-        eventSeq: seq,
-        payloadSeq: seq,
-        createdAt: event.admission?.at ?? receivedAt,
-      }),
-    );
+    journal.note({ kind: "accepted", seq, event });
+    const createdAt = event.admission?.at ?? receivedAt;
+    const origin = { eventSeq: seq, payloadSeq: seq, createdAt };
+    const seqs = event.deliveries.map((delivery: NewDelivery) => insertDelivery(delivery, origin));
     if (event.callbacks !== undefined) acceptCallbacks(event, seq, seqs);
     return { isDuplicate: false, id: event.id, seqs };
   }

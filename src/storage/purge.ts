@@ -8,6 +8,7 @@
  * so a payload goes with its owner; only the disk budget (kind `bodies`) takes one earlier.
  */
 import type { Database } from "bun:sqlite";
+import { HOUR, MINUTE } from "../domain/duration.ts";
 
 export type PurgeKind =
   | "delivered" // succeeded deliveries, with their attempts
@@ -17,6 +18,9 @@ export type PurgeKind =
   | "rejections" // old ones, and those beyond the bound per source
   | "dedupe" // expired keys
   | "schedules" // retired ones without a delivery left
+  | "rollup_minutes" // sums by the minute
+  | "rollup_hours" // and by the hour
+  | "bulks" // finished bulk operations
   | "processes" // rows of processes that have stopped
   | "bodies" // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
   | "dead_bodies" // then those of dead ones, which cannot be replayed afterwards
@@ -54,6 +58,9 @@ export function createPurge(db: Database, lease: number): Step {
     rejections: createRejections(db),
     dedupe: createDedupe(db),
     schedules: createSchedules(db),
+    rollup_minutes: createRollups(db, MINUTE),
+    rollup_hours: createRollups(db, HOUR),
+    bulks: createBulks(db),
     processes: createProcesses(db, lease),
     bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded'"),
     dead_bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded', 'dead'"),
@@ -262,6 +269,32 @@ function createSchedules(db: Database): Step {
     const isDone = rows.length < limit;
     cursor = isDone ? 0 : (rows.at(-1)?.seq ?? 0);
     return { deletedCount: over.length, isDone };
+  };
+}
+
+/** The oldest first, along rollup_age. */
+function createRollups(db: Database, bucketMs: number): Step {
+  const remove = db.query(
+    `DELETE FROM rollup WHERE (project, lane, bucket_ms, at) IN
+       (SELECT project, lane, bucket_ms, at FROM rollup WHERE bucket_ms = ${bucketMs} AND at <= ?
+        ORDER BY at LIMIT ?)`,
+  );
+  return ({ before, limit }) => {
+    const deletedCount = remove.run(before, limit).changes;
+    return { deletedCount, isDone: deletedCount < limit };
+  };
+}
+
+/** Along bulk_finished. */
+function createBulks(db: Database): Step {
+  const remove = db.query(
+    `DELETE FROM bulk WHERE seq IN
+       (SELECT seq FROM bulk WHERE finished_at IS NOT NULL AND finished_at <= ?
+        ORDER BY finished_at LIMIT ?)`,
+  );
+  return ({ before, limit }) => {
+    const deletedCount = remove.run(before, limit).changes;
+    return { deletedCount, isDone: deletedCount < limit };
   };
 }
 

@@ -4,11 +4,13 @@
  */
 import type { Database } from "bun:sqlite";
 import type { CallbackFilter } from "../domain/callback.ts";
-import type { DeliveryFilter, EventFilter, Lookup, PageInput, RejectionFilter } from "../domain/reads.ts";
+import type { DeliveryFilter, EventFilter, Lookup, RejectionFilter } from "../domain/reads.ts";
+import type { RollupFilter } from "../domain/rollup.ts";
 import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
 import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
 import { getEvent, isBoundedEventList, listEvents } from "./list-events.ts";
 import { getRejection, isBoundedRejectionList, listRejections } from "./list-rejections.ts";
+import { countBacklog, readRollups } from "./rollups.ts";
 
 /** Inputs and results are plain values: they cross the border between threads as they are. */
 export type Query =
@@ -20,9 +22,11 @@ export type Query =
   | { readonly name: "getRejection"; readonly input: Lookup }
   | { readonly name: "countDeliveries" }
   | { readonly name: "listCallbackExecutions"; readonly filter: CallbackFilter }
-  | { readonly name: "getCallbackExecution"; readonly input: Lookup };
+  | { readonly name: "getCallbackExecution"; readonly input: Lookup }
+  | { readonly name: "readRollups"; readonly input: RollupFilter }
+  | { readonly name: "countBacklog"; readonly input: number };
 
-export type ListQuery = Extract<Query, { readonly input: PageInput }>;
+export type ListQuery = Extract<Query, { readonly name: "listEvents" | "listDeliveries" | "listRejections" }>;
 
 export function isList(query: Query): query is ListQuery {
   return query.name === "listEvents" || query.name === "listDeliveries" || query.name === "listRejections";
@@ -48,6 +52,10 @@ export function runQuery(db: Database, query: Query): unknown {
       return listCallbackExecutions(db, query.filter);
     case "getCallbackExecution":
       return getCallbackExecution(db, query.input);
+    case "readRollups":
+      return readRollups(db, query.input);
+    case "countBacklog":
+      return countBacklog(db, query.input);
     default:
       return query satisfies never;
   }
@@ -64,6 +72,8 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
       return isBoundedRejectionList(query.input, isOnlyProject);
     case "countDeliveries":
     case "listCallbackExecutions":
+    case "readRollups":
+    case "countBacklog":
       return false;
     default:
       return true;

@@ -50,6 +50,8 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
       listCallbackExecutions: (filter) => run({ name: "listCallbackExecutions", filter }),
       getCallbackExecution: (input) => run({ name: "getCallbackExecution", input }),
       countDeliveries: () => run({ name: "countDeliveries" }),
+      readRollups: (input) => run({ name: "readRollups", input }),
+      countBacklog: (lane) => run({ name: "countBacklog", input: lane }),
     },
     close() {
       isClosed = true;

@@ -13,6 +13,7 @@ import { type Command, createApply, type RotationCommand } from "./commands.ts";
 import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
+import { Journal } from "./journal.ts";
 import { emptyLog, type MasterKeys, type MasterSealing, openSealing } from "./key-rotation.ts";
 import { loadApiKeys, loadProjects } from "./keys.ts";
 import { lockStore, type StoreLock } from "./lock.ts";
@@ -87,9 +88,11 @@ function createStore(options: StoreOptions, parts: Parts): Store {
   const { clock } = options;
   const newestId = readNewestId(db);
   const signsTokens = tokenKey(db, sealing, options.randomBytes);
+  const journal = new Journal();
   const writer = new Writer<Command>({
     db,
-    apply: createApply({ db, sealing, lease, lastSeq: readLastSeq(db) }),
+    apply: createApply({ db, sealing, lease, lastSeq: readLastSeq(db), journal }),
+    journal,
     defer: options.defer ?? setImmediate,
     delay: (delayMs, fire) => clock.setWallTimer(delayMs, fire),
     ...(options.onHealth ? { onHealth: options.onHealth } : {}),
@@ -115,6 +118,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     },
     counts: () => ({ ...writer.counts, usedBytes: usedBytes() }),
     usedBytes,
+    onChanges: (listener) => journal.listen(listener),
     ...writingVerbs(writer),
     ...rotationVerbs(options, { db, sealing, writer }),
     ...reader.lists,
@@ -166,6 +170,7 @@ function writingVerbs(
     releaseHeld: (input) => submit({ verb: "releaseHeld", input }),
     heartbeat: (now) => submit({ verb: "heartbeat", now }),
     purge: (input) => submit({ verb: "purge", input }),
+    addRollups: (deltas) => submit({ verb: "addRollups", deltas }),
     ...objectVerbs(submit),
     ...scheduleWrites(submit),
     ...callbackWrites(submit),

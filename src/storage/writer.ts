@@ -16,6 +16,7 @@
  */
 import type { Database, Statement } from "bun:sqlite";
 import { AppError } from "../domain/errors.ts";
+import type { Journal } from "./journal.ts";
 
 export interface WriterOptions<C> {
   readonly db: Database;
@@ -26,6 +27,8 @@ export interface WriterOptions<C> {
   readonly delay: (delayMs: number, fire: () => void) => { cancel(): void };
   /** Told of every change between healthy and failing. */
   readonly onHealth?: (health: WriterHealth) => void;
+  /** What the commands of a transaction note, told when it is on disk. */
+  readonly journal?: Journal;
   readonly bytesMax?: number;
   readonly itemsMax?: number;
 }
@@ -173,6 +176,7 @@ export class Writer<C> {
       if (result instanceof Failure) item.reject(result.error);
       else item.resolve(result as never);
     }
+    this.#options.journal?.publish();
     if (this.#waiting.length > 0) this.#arm();
     else if (this.#onIdle.length > 0) for (const done of this.#onIdle.splice(0)) done();
   }
@@ -193,8 +197,9 @@ export class Writer<C> {
   }
 
   #transact(batch: readonly Waiting<C>[], isIsolated: boolean): unknown[] {
-    const { db, apply } = this.#options;
+    const { db, apply, journal } = this.#options;
     this.#begin.run();
+    journal?.begin();
     try {
       const results: unknown[] = new Array(batch.length);
       for (let index = 0; index < batch.length; index += 1) {
@@ -211,7 +216,8 @@ export class Writer<C> {
   }
 
   #applyAlone(command: C): unknown {
-    const { db, apply } = this.#options;
+    const { db, apply, journal } = this.#options;
+    const mark = journal?.mark() ?? 0;
     db.run("SAVEPOINT item");
     try {
       const result = apply(command);
@@ -221,6 +227,7 @@ export class Writer<C> {
       if (isFileError(error)) throw error;
       db.run("ROLLBACK TO item");
       db.run("RELEASE item");
+      journal?.rollbackTo(mark);
       return new Failure(error);
     }
   }

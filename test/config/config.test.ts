@@ -29,7 +29,13 @@ describe("Defaults", () => {
         durability: "fsync",
         masterKey: { kind: "file", path: "/etc/postern/postern.key" },
         masterKeyOld: null,
-        retention: { eventsMs: 7 * DAY, deliveredMs: 7 * DAY, deadMs: 30 * DAY, rejectionsMs: 7 * DAY },
+        retention: {
+          eventsMs: 7 * DAY,
+          deliveredMs: 7 * DAY,
+          deadMs: 30 * DAY,
+          rejectionsMs: 7 * DAY,
+          metricsMs: 31 * DAY,
+        },
         maxDiskBytes: 10 * 1_024 ** 3,
       },
       egress: {

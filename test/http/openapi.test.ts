@@ -186,7 +186,8 @@ test("what every route really answers is what the document says", async () => {
     first.includes(operationId) ? first.indexOf(operationId) : first.length;
   const routes = app.routes.toSorted((a, b) => rank(a.operationId) - rank(b.operationId));
   for (const { operationId, method, path, tag } of routes) {
-    const id = ids[operationId] ?? { endpoints: "app", schedules: "beat" }[tag as string] ?? "orders";
+    const id =
+      ids[operationId] ?? { endpoints: "app", metrics: "app", schedules: "beat" }[tag as string] ?? "orders";
     // api() throws when the answer is not what the schema says.
     const body = bodies[operationId];
     const { status } = await app.api(path.replace(":id", id) + (QUERIES[operationId] ?? ""), {

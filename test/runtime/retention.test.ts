@@ -11,7 +11,7 @@ function withUsedBytes(store: Store, usedBytes: () => number): Store {
   });
 }
 
-const KEEP_MS = { delivered: DAY, dead: 10 * DAY, events: DAY, rejections: 2 * DAY };
+const KEEP_MS = { delivered: DAY, dead: 10 * DAY, events: DAY, rejections: 2 * DAY, metrics: 31 * DAY };
 
 test("removes what is due and nothing else", async () => {
   await using run = await startEngine({

@@ -23,6 +23,9 @@ const EXPONENTIAL = {
   jitter: 0.5,
 } as const;
 
+/** Longer than any walk takes. */
+const KEEP_MS = { delivered: 1e13, dead: 1e13, events: 1e13, rejections: 1e13, metrics: 1e13 };
+
 export const ENDPOINTS = [
   { name: "single", concurrency: 1, retry: LADDER, breaker: { failures: 3, recoveryMs: 5_000 } },
   { name: "paced", concurrency: 4, retry: LADDER, rate: { perSecond: 5, burst: 20 } },
@@ -77,7 +80,7 @@ export class World {
       seed: this.#random.below(2 ** 31),
       endpoints: ENDPOINTS,
       sources: [{ dedupe: { selectors: [[TYPE]], windowMs: 1e12 }, eventType: TYPE }],
-      engine: { inFlightMax: 12, keepMs: { delivered: 1e13, dead: 1e13, events: 1e13, rejections: 1e13 } },
+      engine: { inFlightMax: 12, keepMs: KEEP_MS },
     };
     this.run = await startEngine(setup);
   }

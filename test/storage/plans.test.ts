@@ -11,6 +11,7 @@ import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list
 import { pullSql } from "../../src/storage/pull.ts";
 import { RETIRED_SCHEDULES_SQL } from "../../src/storage/purge.ts";
 import { RELEASE_SQL } from "../../src/storage/releases.ts";
+import { ROLLUPS_SQL } from "../../src/storage/rollups.ts";
 import { DUE_SCHEDULES_SQL } from "../../src/storage/schedule-reads.ts";
 import { DEQUEUE_LEASED_SQL } from "../../src/storage/transitions.ts";
 import { newId } from "../support/factory.ts";
@@ -53,6 +54,12 @@ test("what waits for its source, and what waits to be fetched, have an index of 
     expect(pulled[0]).toBe("SEARCH d USING INDEX delivery_pull (endpoint_seq=? AND state=?)");
     expectSearchesOnly(pulled);
   }
+});
+
+test("the sums of an endpoint are one range of their primary key", () => {
+  expect(queryPlan(store.db, ROLLUPS_SQL)).toEqual([
+    "SEARCH rollup USING PRIMARY KEY (project=? AND lane=? AND bucket_ms=? AND at>? AND at<?)",
+  ]);
 });
 
 const project = "default";

@@ -1,6 +1,9 @@
 import { expect, test } from "bun:test";
 import { DELIVERY_STATES, type DeliveryState, isFinal } from "../../src/domain/delivery.ts";
+import { HOUR } from "../../src/domain/duration.ts";
+import { NO_COUNTS } from "../../src/domain/rollup.ts";
 import { createPurge, type PurgeKind, type PurgeResult, REJECTIONS_MAX } from "../../src/storage/purge.ts";
+import { readRollups } from "../../src/storage/rollups.ts";
 import { NOW, newAttempt, newDelivery, newEvent, newRejection, storeDelivery } from "../support/factory.ts";
 import { type BareStore, dump, openBareStore } from "../support/store.ts";
 
@@ -204,4 +207,22 @@ test("free pages are given back in slices", () => {
   expect(pages()).toBe(full - 10);
   sweep(store, "pages", { limit: 50 });
   expect(pages()).toBeLessThan(full - 100);
+});
+
+test("sums of minutes and of hours go at their own age, the younger ones stay", () => {
+  const store = openBareStore();
+  const delta = { ...NO_COUNTS, project: "default", lane: 1, created: 1 };
+  const deltas = [0, HOUR, 2 * HOUR].map((at) => ({ ...delta, at }));
+  store.apply({ verb: "addRollups", deltas });
+  const purge = (kind: "rollup_minutes" | "rollup_hours", before: number, limit = 100) =>
+    store.apply({ verb: "purge", input: { kind, before, limit } });
+  expect(purge("rollup_minutes", HOUR, 2)).toEqual({ deletedCount: 2, isDone: false });
+  expect(purge("rollup_minutes", HOUR)).toEqual({ deletedCount: 2, isDone: true });
+  expect(purge("rollup_hours", 0)).toEqual({ deletedCount: 2, isDone: true });
+  const filter = { project: "default", lane: 1, from: 0, to: 10 * HOUR } as const;
+  expect(readRollups(store.db, { ...filter, bucket: "minute" })).toMatchObject([{ at: 2 * HOUR }]);
+  expect(readRollups(store.db, { ...filter, bucket: "hour" })).toMatchObject([
+    { at: HOUR },
+    { at: 2 * HOUR },
+  ]);
 });

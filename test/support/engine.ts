@@ -61,7 +61,13 @@ export interface Inbound {
 }
 
 const WEEK_MS = 7 * 24 * 3_600_000;
-const KEEP_MS = { delivered: WEEK_MS, dead: 30 * 86_400_000, events: WEEK_MS, rejections: WEEK_MS };
+const KEEP_MS = {
+  delivered: WEEK_MS,
+  dead: 30 * 86_400_000,
+  events: WEEK_MS,
+  rejections: WEEK_MS,
+  metrics: WEEK_MS,
+};
 /**
  * Turns of the event loop without any change after which nothing more will happen; a commit takes up to six.
  */

@@ -234,7 +234,7 @@ function createTestEngine(parts: EngineParts): Engine {
     egress: testEgress(parts.clock),
     inFlightMax: 64,
     publicUrl: "http://127.0.0.1:8420",
-    keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9 },
+    keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9, metrics: 1e9 },
     diskBytesMax: 1e9,
   });
 }
@@ -308,7 +308,8 @@ interface Parts {
 }
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
-  const { schedules, timers, directory, commands, objects, admit, metrics, breakers, lanes, slots } = engine;
+  const { schedules, timers, directory, commands, objects, admit } = engine;
+  const { metrics, rollups, breakers, lanes, slots } = engine;
   return {
     clock,
     log,
@@ -320,6 +321,7 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     schedules,
     timers,
     metrics,
+    rollups,
     breakers,
     lanes,
     slots,

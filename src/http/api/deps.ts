@@ -29,6 +29,8 @@ export interface ApiDeps {
   readonly breakers: Breakers;
   readonly lanes: { overview(lane: number): LaneOverview };
   readonly slots: { readonly used: number; readonly total: number };
+  /** Counts that are not in the store yet. */
+  readonly rollups: { flush(): Promise<void> };
   readonly reads: ListReads;
   readonly store: {
     readonly health: StoreHealth;

@@ -77,12 +77,13 @@ export function readListQuery(query: ListQuery): PageInput & TimeRange {
   return {
     ...(cursor === undefined ? {} : { cursor }),
     ...(limit === undefined ? {} : { limit }),
-    ...(since === undefined ? {} : { since: readInstant("since", since) }),
-    ...(until === undefined ? {} : { until: readInstant("until", until) }),
+    ...(since === undefined ? {} : { since: readInstantParameter("since", since) }),
+    ...(until === undefined ? {} : { until: readInstantParameter("until", until) }),
   };
 }
 
-function readInstant(name: string, text: string): number {
+/** Returns the instant that a parameter names; throws invalid_request. */
+export function readInstantParameter(name: string, text: string): number {
   const at = INSTANT.test(text) ? Date.parse(text.replace(" ", "+")) : Number.NaN;
   if (Number.isNaN(at)) throw badParameter(name, `must be ${INSTANT_TEXT}`);
   return at;

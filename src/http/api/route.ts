@@ -18,6 +18,7 @@ export const TAGS = [
   "subscriptions",
   "sources",
   "schedules",
+  "metrics",
   "server",
 ] as const;
 

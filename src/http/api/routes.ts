@@ -12,6 +12,7 @@ import { answerError, methodNotAllowed } from "../errors.ts";
 import { clockRoutes } from "./clock.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
+import { metricsRoutes } from "./endpoint-metrics.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
 import { masterKeyRoutes } from "./master-key.ts";
@@ -43,6 +44,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...timerRoutes(deps),
     ...rejectionRoutes(deps),
     ...endpointRoutes(deps),
+    ...metricsRoutes(deps),
     ...subscriptionRoutes(deps),
     ...sourceRoutes(deps),
     ...pullRoutes(deps),
