@@ -9,6 +9,7 @@ import type { Config } from "./config/config.ts";
 import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
 import { toDeclarations, toProjectSettings } from "./declarations.ts";
+import { HOOKBRIDGE } from "./dialects/hookbridge/dialect.ts";
 import { PYFLY } from "./dialects/pyfly/dialect.ts";
 import { HOUR } from "./domain/duration.ts";
 import { AppError } from "./domain/errors.ts";
@@ -65,6 +66,7 @@ export interface App {
 const DIALECTS: readonly Dialect[] = [
   // One per line.
   PYFLY,
+  HOOKBRIDGE,
 ];
 
 /** A virtual clock goes through months at once, and would spend most of that on sweeps by the minute. */
@@ -179,6 +181,9 @@ class PosternApp implements App {
       probe,
       callbacks: store,
       endpoints: engine.endpoints,
+      sends: engine.sends,
+      sources: engine.sources,
+      history: store,
       clock,
       log,
       bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),

@@ -36,9 +36,10 @@ export function toDeclarations(config: Config): Declarations {
 
 /** What every dialect is told of every project. */
 export function toProjectSettings(config: Config): ProjectSettings[] {
-  return config.projects.map(({ id, pyfly }) => ({
+  return config.projects.map(({ id, pyfly, hookbridge }) => ({
     project: id,
     ...(pyfly === null ? {} : { pyfly }),
+    ...(hookbridge === null ? {} : { hookbridge }),
     callbackConfigs: config.callbackConfigs.filter(({ project }) => project === id),
   }));
 }

@@ -100,6 +100,18 @@ export interface ProjectConfig {
   readonly apiKeys: readonly ApiKeyConfig[];
   /** Null: PyFly's own defaults. */
   readonly pyfly: PyflyConfig | null;
+  /** Null: HookBridge's own defaults. */
+  readonly hookbridge: HookbridgeConfig | null;
+}
+
+export interface HookbridgeConfig {
+  readonly allowHttp: boolean;
+  readonly signingTime: "accepted" | "attempt";
+  readonly retryScale: number;
+  readonly attemptsMax: number;
+  readonly replaysMax: number;
+  readonly timeoutMs: number;
+  readonly requestsPerMinute: number;
 }
 
 export type VerifyConfig =

@@ -20,6 +20,7 @@ import type {
   VerifyConfig,
 } from "./config.ts";
 import { toBreaker, toPacing, toRate } from "./convert-pacing.ts";
+import { toHookbridge } from "./dialect-convert.ts";
 import { toCallbackConfig, toPyfly } from "./pyfly-schema.ts";
 import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
 import type { DeclaredSign } from "./sign-schema.ts";
@@ -31,7 +32,7 @@ type DeclaredSchedule = Declared["schedule"][number];
 type DeclaredProject = Declared["project"][number];
 
 /** What is there even when the file does not name it. */
-const DEFAULT_PROJECT = { id: "default", apiKeys: [], pyfly: null };
+const DEFAULT_PROJECT = { id: "default", apiKeys: [], pyfly: null, hookbridge: null };
 
 /** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
 export function toConfig(declared: Declared, path: string): Config {
@@ -104,8 +105,13 @@ function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["ma
   return { kind: "file", path: declared.file };
 }
 
-function toProject({ id, api_keys, pyfly }: DeclaredProject): ProjectConfig {
-  return { id, apiKeys: api_keys.map(toApiKey), pyfly: pyfly === undefined ? null : toPyfly(pyfly) };
+function toProject({ id, api_keys, pyfly, hookbridge }: DeclaredProject): ProjectConfig {
+  return {
+    id,
+    apiKeys: api_keys.map(toApiKey),
+    pyfly: pyfly === undefined ? null : toPyfly(pyfly),
+    hookbridge: hookbridge === undefined ? null : toHookbridge(hookbridge),
+  };
 }
 
 function toApiKey(declared: DeclaredProject["api_keys"][number]): ApiKeyConfig {

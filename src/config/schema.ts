@@ -8,6 +8,7 @@
  */
 
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { Hookbridge } from "./dialect-schema.ts";
 import { PACING_KEYS } from "./pacing-schema.ts";
 import { CallbackConfig, Pyfly } from "./pyfly-schema.ts";
 import { count, ONE_SECRET, oneOf, Rate, secretKeys, secretOf } from "./schema-parts.ts";
@@ -112,6 +113,7 @@ const Project = Type.Object({
   id: name(),
   api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
   pyfly: Type.Optional(Pyfly),
+  hookbridge: Type.Optional(Hookbridge),
 });
 
 const Dedupe = Type.Object({

@@ -9,7 +9,8 @@
  *   retrying   failed, the policy named a next time
  *   held       parked: its lane is paused, disabled, or its breaker is open
  *   stored     pull mode: waits to be fetched;   fetched   handed out, not yet acknowledged
- *   succeeded | dead | cancelled | discarded     final; a replay leads back to queued (discarded: never)
+ *   succeeded | dead | cancelled | discarded     final; a replay leads back to queued, in pull mode to stored
+ *                                                (discarded: never)
  *
  * A delivery has a queue row exactly while it is queued, sending, awaiting, retrying or held.
  */
@@ -39,10 +40,10 @@ export const NEXT_STATES: Readonly<Record<DeliveryState, readonly DeliveryState[
   awaiting: ["succeeded", "retrying", "dead", "cancelled"],
   retrying: ["retrying", "sending", "held", "cancelled"],
   held: ["held", "queued", "sending", "cancelled"],
-  stored: ["fetched", "succeeded", "discarded"],
-  fetched: ["succeeded", "discarded"],
-  succeeded: ["queued"],
-  dead: ["queued", "discarded"],
+  stored: ["fetched", "succeeded", "dead", "discarded"],
+  fetched: ["succeeded", "dead", "discarded"],
+  succeeded: ["queued", "stored"],
+  dead: ["queued", "stored", "discarded"],
   cancelled: ["queued", "discarded"],
   discarded: [],
 };
@@ -231,6 +232,12 @@ export function replay(delivery: DeliveryPosition, now: number): Transition | nu
     budgetStart: delivery.attemptCount,
     policyState: null,
   };
+}
+
+/** Pull mode: what its consumer is done with waits for it again, under the same id. */
+export function restore(delivery: DeliveryPosition, now: number): Transition | null {
+  if (delivery.lane >= 0 || !allowed(delivery, "stored")) return null;
+  return { ...change(delivery, now), to: "stored", dueAt: null, budgetStart: delivery.attemptCount };
 }
 
 function allowed(delivery: DeliveryPosition, to: DeliveryState): boolean {

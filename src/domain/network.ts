@@ -72,3 +72,17 @@ function isWritten(text: string): boolean {
 function isWithin(address: Address, network: Network): boolean {
   return address.kind() === network.address.kind() && address.match(network.address, network.bits);
 }
+
+/**
+ * Whether a host of a URL is written as an address that no stranger could reach, or names this machine. Names
+ * are not looked up; that is for whoever connects.
+ */
+export function isPrivateHost(host: string): boolean {
+  const name = host
+    .replace(/^\[|\]$/g, "")
+    .replace(/\.$/, "")
+    .toLowerCase();
+  if (name === "localhost" || name.endsWith(".localhost")) return true;
+  const address = readAddress(name);
+  return address !== null && address.range() !== "unicast";
+}

@@ -17,6 +17,14 @@ export type RetryRule =
       /** No attempt starts later than this after the delivery was made; null: no limit. */
       readonly ageMaxMs: number | null;
       readonly jitter: number;
+    }
+  | {
+      /** Two ladders, one for receivers that ask for a pause, one for all else. The last step repeats. */
+      readonly kind: "tiers";
+      readonly fastMs: readonly number[];
+      readonly slowMs: readonly number[];
+      readonly attemptsMax: number;
+      readonly jitter: number;
     };
 
 /** The example schedule of the Standard Webhooks specification: ten attempts over about three days. */
@@ -76,6 +84,7 @@ export function standardPolicy(input: PolicyInput): Decision {
 export function nextDelayMs(rule: RetryRule, attempt: number): number | null {
   if (rule.kind === "ladder") return rule.delaysMs[attempt - 1] ?? null;
   if (attempt >= rule.attemptsMax) return null;
+  if (rule.kind === "tiers") return rule.slowMs[attempt - 1] ?? rule.slowMs.at(-1) ?? 0;
   // factor ** attempt overflows to Infinity for long series; the cap makes that harmless, except for 0 *
   // Infinity.
   if (rule.delayMs === 0) return 0;
@@ -83,6 +92,7 @@ export function nextDelayMs(rule: RetryRule, attempt: number): number | null {
 }
 
 function longestDelayMs(rule: RetryRule): number {
-  const longest = rule.kind === "ladder" ? Math.max(0, ...rule.delaysMs) : rule.delayMaxMs;
-  return Math.min(longest, RETRY_AFTER_MAX_MS);
+  if (rule.kind === "exponential") return Math.min(rule.delayMaxMs, RETRY_AFTER_MAX_MS);
+  const delaysMs = rule.kind === "ladder" ? rule.delaysMs : [...rule.fastMs, ...rule.slowMs];
+  return Math.min(Math.max(0, ...delaysMs), RETRY_AFTER_MAX_MS);
 }

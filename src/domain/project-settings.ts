@@ -7,6 +7,7 @@ export interface ProjectSettings {
   readonly pyfly?: PyflySettings;
   /** The [[callback_config]] tables of the project. */
   readonly callbackConfigs?: readonly DeclaredCallbackConfig[];
+  readonly hookbridge?: HookbridgeSettings;
 }
 
 export interface PyflySettings {
@@ -34,4 +35,19 @@ export interface DeclaredCallbackConfig {
     readonly targetUrl: string;
     readonly headers: Readonly<Record<string, string>>;
   }[];
+}
+
+export interface HookbridgeSettings {
+  /** Endpoints may be http:// and private; the egress rules still decide when it comes to sending. */
+  readonly allowHttp: boolean;
+  /** What X-Webhook-Timestamp tells: when the message was accepted, or when it is sent. */
+  readonly signingTime: "accepted" | "attempt";
+  /** All retry delays are multiplied by it; for tests. */
+  readonly retryScale: number;
+  readonly attemptsMax: number;
+  /** Replays of one message. */
+  readonly replaysMax: number;
+  readonly timeoutMs: number;
+  /** Requests to the API per minute; 0: no limit. */
+  readonly requestsPerMinute: number;
 }

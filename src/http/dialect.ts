@@ -2,6 +2,7 @@
  * What a foreign protocol brings along. app.ts has one line per dialect and treats all of them alike: their
  * profiles join the engine's, their doors the server's, and their services start and stop with it.
  */
+import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
 import type { ProjectSettings } from "../domain/project-settings.ts";
 import type { Profile } from "../domain/strategy.ts";
@@ -11,6 +12,8 @@ import type { Intake } from "../runtime/intake.ts";
 import type { CallbackStore } from "../runtime/ports.ts";
 import type { Probe } from "../runtime/probe.ts";
 import type { Random } from "../runtime/random.ts";
+import type { Sends } from "../runtime/sends.ts";
+import type { SourceWrites } from "../runtime/sources.ts";
 import type { Door } from "./door.ts";
 import type { NativeDoorsOptions } from "./doors.ts";
 
@@ -22,6 +25,9 @@ export interface DialectContext extends NativeDoorsOptions {
   readonly probe: Probe;
   readonly callbacks: CallbackStore;
   readonly endpoints: EndpointWrites;
+  readonly sends: Sends;
+  readonly sources: SourceWrites;
+  readonly history: HistoryReads;
 }
 
 export interface DialectServices {

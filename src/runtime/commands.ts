@@ -13,6 +13,7 @@ import {
   pullLane,
   replay,
   reschedule,
+  restore,
   retryNow,
   type Transition,
 } from "../domain/delivery.ts";
@@ -102,6 +103,11 @@ export class Commands {
   /** Sends a finished delivery again under its id. AppError: also gone, when its body was purged. */
   replay(project: string, id: Id): Promise<Transition> {
     return this.#change(project, id, { verb: "replayed", decide: replay, needsPayload: true });
+  }
+
+  /** Pull mode: what its consumer is done with waits for it again. */
+  restore(project: string, id: Id): Promise<Transition> {
+    return this.#change(project, id, { verb: "restored", decide: restore, needsPayload: true });
   }
 
   /**

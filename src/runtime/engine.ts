@@ -55,8 +55,10 @@ import { type RollupStore, Rollups } from "./rollups.ts";
 import { Scheduler } from "./scheduler.ts";
 import { Schedules } from "./schedules.ts";
 import type { Sender } from "./sender.ts";
+import { Sends, type SendsOptions } from "./sends.ts";
 import { Settler } from "./settler.ts";
 import { Slots } from "./slots.ts";
+import { SourceWrites } from "./sources.ts";
 import { Timers } from "./timers.ts";
 
 export interface EngineStore
@@ -74,6 +76,8 @@ export interface EngineStore
     ScheduleObjectStore,
     ScheduleStore,
     TransitionStore {
+  readonly send: SendsOptions["store"]["send"];
+  readonly erase: SendsOptions["store"]["erase"];
   readonly lease: number;
   readonly newestId: Id | null;
   /** What tokens are signed with. */
@@ -131,6 +135,8 @@ export class Engine {
   readonly scheduler: Scheduler;
   readonly schedules: Schedules;
   readonly timers: Timers;
+  readonly sends: Sends;
+  readonly sources: SourceWrites;
   readonly retention: Retention;
   readonly nextId: () => Id;
   readonly #heartbeat: Heartbeat;
@@ -181,8 +187,9 @@ export class Engine {
     this.scheduler = new Scheduler({ ...wiring, prepare });
     this.schedules = new Schedules({ ...wiring, prepare });
     this.timers = new Timers({ ...wiring, prepare });
-    const { keepMs, diskBytesMax } = options;
-    this.retention = new Retention({ ...wiring, keepMs, diskBytesMax });
+    this.sources = new SourceWrites(wiring);
+    this.sends = new Sends({ ...wiring, prepare });
+    this.retention = new Retention(wiring);
     this.#heartbeat = new Heartbeat(wiring);
     const { lanes, dispatcher, deadlines, releases, retention } = this;
     this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention, this.scheduler];

@@ -22,6 +22,8 @@ export interface OutgoingOptions {
 
 export interface OutgoingDraft {
   readonly payload: NewPayload;
+  /** JSON of the dialect that makes it. */
+  readonly spec?: string | null;
   readonly dueAt: number;
   /** What it is planned for, when that is not when it is due. */
   readonly scheduledAt?: number;
@@ -38,14 +40,14 @@ export type PrepareOutgoing = (endpoint: Endpoint, draft: OutgoingDraft) => Outg
 
 export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
   const { clock, lease, nextId, reserve, begin, abandon, onDue } = options;
-  return (endpoint, { payload, dueAt, scheduledAt = dueAt }) => {
+  return (endpoint, { payload, dueAt, spec = null, scheduledAt = dueAt }) => {
     const reservation = reserve(endpoint, dueAt, payload.body.byteLength);
     const place = reservation.state === "sending" ? reservation.place : null;
     const { project, lane, id: endpointId, profile } = endpoint;
     const { state } = reservation;
     const delivery = {
       ...{ id: nextId(), project, lane, endpointId, profile, state },
-      ...{ dueAt, scheduledAt, spec: null, payload },
+      ...{ dueAt, scheduledAt, spec, payload },
     };
     const createdAt = clock.now();
     const start = (seq: number) => {
@@ -56,7 +58,7 @@ export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
           ...{ attemptCount: 0, budgetStart: 0, policyState: null },
         },
         profile,
-        facts: { id: delivery.id, eventId: null, project, createdAt, scheduledAt, spec: null },
+        facts: { id: delivery.id, eventId: null, project, createdAt, scheduledAt, spec },
         payload: { headers: JSON.parse(payload.headers) as Record<string, string>, body: payload.body },
       };
       begin(claimed, place);

@@ -8,6 +8,7 @@ import type { NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { QueuedRelease, ScheduleStep } from "../domain/schedule-definition.ts";
+import type { NewSend } from "../domain/sending.ts";
 import { createCallbackWrites } from "./callbacks.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
@@ -32,6 +33,7 @@ import { createReleases, type ReleaseInput } from "./releases.ts";
 import { createRollupWrites, type RollupDelta } from "./rollups.ts";
 import { createRunWrites } from "./schedule-runs.ts";
 import { createScheduleWrites, type SchedulePause, type ScheduleWrite } from "./schedules.ts";
+import { createSendWrites } from "./sends.ts";
 import { createSourceWrites } from "./sources.ts";
 import { createSubscriptionWrites } from "./subscriptions.ts";
 import { createTransition } from "./transitions.ts";
@@ -39,6 +41,8 @@ import { createTransition } from "./transitions.ts";
 export type Command =
   | { readonly verb: "accept"; readonly event: NewEvent }
   | { readonly verb: "createDelivery"; readonly delivery: NewDelivery; readonly now: number }
+  | { readonly verb: "send"; readonly send: NewSend }
+  | { readonly verb: "erase"; readonly id: Id; readonly project: string; readonly now: number }
   | { readonly verb: "claim"; readonly input: ClaimInput }
   | { readonly verb: "transition"; readonly change: Transition }
   | { readonly verb: "reject"; readonly rejection: NewRejection }
@@ -149,6 +153,7 @@ function deliveryVerbs({ db, lease, nextSeq, insertDelivery, journal }: Delivery
         : rejections.admit(event.admission, () => events.accept(event)),
     createDelivery: ({ delivery, now }) =>
       insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
+    ...createSendWrites(db, insertDelivery),
     claim: ({ input }) => claim(input),
     transition: ({ change }) => transition(change),
     reject: ({ rejection }) => rejections.reject(rejection),

@@ -10,6 +10,7 @@ import type { ChangeListener } from "../domain/change.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
 import type { ListReads, Page, PageInput } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
@@ -21,6 +22,7 @@ import type {
   ScheduleStep,
   SkipCounts,
 } from "../domain/schedule-definition.ts";
+import type { EraseResult, NewSend, SendResult } from "../domain/sending.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -180,7 +182,7 @@ export interface KeyRotationVerbs {
   finishKeyRotation(): Promise<void>;
 }
 
-export interface Store extends ListReads, ScheduleVerbs, CallbackVerbs, KeyRotationVerbs {
+export interface Store extends ListReads, HistoryReads, ScheduleVerbs, CallbackVerbs, KeyRotationVerbs {
   /** The number of this process: the lease that its deliveries carry. */
   readonly lease: number;
   /** The newest id in the file: the floor for an id factory. */
@@ -197,6 +199,10 @@ export interface Store extends ListReads, ScheduleVerbs, CallbackVerbs, KeyRotat
   accept(event: NewEvent): Promise<Accepted>;
   /** Stores a delivery that no event made; returns its seq. */
   createDelivery(delivery: NewDelivery & { readonly payload: NewPayload }, now: number): Promise<number>;
+  /** Stores a delivery that a client asked for, or answers with the one that its key names. */
+  send(send: NewSend): Promise<SendResult>;
+  /** Takes a delivery's body away and ends it; its row stays in the history. */
+  erase(input: { readonly id: Id; readonly project: string; readonly now: number }): Promise<EraseResult>;
   /** Leases due deliveries of one lane, oldest first. */
   claim(input: ClaimInput): Promise<ClaimResult>;
   /**

@@ -145,7 +145,7 @@ interface AttemptRow {
   detail: string | null;
 }
 
-function listAttempts(db: Database, deliverySeq: number): AttemptRecord[] {
+export function listAttempts(db: Database, deliverySeq: number): AttemptRecord[] {
   const rows = db
     .query<AttemptRow, [number, number]>(
       `SELECT number, started_at, duration_ms, outcome, status, failure, error, excerpt, detail FROM attempt

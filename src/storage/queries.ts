@@ -4,8 +4,10 @@
  */
 import type { Database } from "bun:sqlite";
 import type { CallbackFilter } from "../domain/callback.ts";
+import type { HistoryFilter } from "../domain/history.ts";
 import type { DeliveryFilter, EventFilter, Lookup, RejectionFilter } from "../domain/reads.ts";
 import type { RollupFilter } from "../domain/rollup.ts";
+import { countHistory, isBoundedHistory, listHistory } from "./history.ts";
 import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
 import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
 import { getEvent, isBoundedEventList, listEvents } from "./list-events.ts";
@@ -20,11 +22,13 @@ export type Query =
   | { readonly name: "getEvent"; readonly input: Lookup }
   | { readonly name: "getDelivery"; readonly input: Lookup }
   | { readonly name: "getRejection"; readonly input: Lookup }
-  | { readonly name: "countDeliveries" }
   | { readonly name: "listCallbackExecutions"; readonly filter: CallbackFilter }
   | { readonly name: "getCallbackExecution"; readonly input: Lookup }
   | { readonly name: "readRollups"; readonly input: RollupFilter }
-  | { readonly name: "countBacklog"; readonly input: number };
+  | { readonly name: "countBacklog"; readonly input: number }
+  | { readonly name: "listHistory"; readonly input: HistoryFilter }
+  | { readonly name: "countHistory"; readonly input: { readonly profile: string; readonly lane: number } }
+  | { readonly name: "countDeliveries" };
 
 export type ListQuery = Extract<Query, { readonly name: "listEvents" | "listDeliveries" | "listRejections" }>;
 
@@ -46,6 +50,10 @@ export function runQuery(db: Database, query: Query): unknown {
       return getDelivery(db, query.input);
     case "getRejection":
       return getRejection(db, query.input);
+    case "listHistory":
+      return listHistory(db, query.input);
+    case "countHistory":
+      return countHistory(db, query.input);
     case "countDeliveries":
       return countDeliveries(db);
     case "listCallbackExecutions":
@@ -70,6 +78,9 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
       return isBoundedDeliveryList(query.input, isOnlyProject);
     case "listRejections":
       return isBoundedRejectionList(query.input, isOnlyProject);
+    case "listHistory":
+      return isBoundedHistory(query.input);
+    case "countHistory":
     case "countDeliveries":
     case "listCallbackExecutions":
     case "readRollups":

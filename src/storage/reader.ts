@@ -5,6 +5,7 @@
 import type { Database } from "bun:sqlite";
 import type { CallbackReads } from "../domain/callback.ts";
 import { AppError } from "../domain/errors.ts";
+import type { HistoryReads } from "../domain/history.ts";
 import type { ListReads } from "../domain/reads.ts";
 import type { StoreClock } from "./contract.ts";
 import { pageBounds } from "./page.ts";
@@ -12,7 +13,7 @@ import { isBounded, isList, type Query, runQuery } from "./queries.ts";
 import { ReadThread } from "./read-thread.ts";
 
 export interface Reader {
-  readonly lists: ListReads & CallbackReads;
+  readonly lists: ListReads & CallbackReads & Pick<HistoryReads, "listHistory" | "countHistory">;
   close(): void;
 }
 
@@ -49,6 +50,8 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
       getRejection: (input) => run({ name: "getRejection", input }),
       listCallbackExecutions: (filter) => run({ name: "listCallbackExecutions", filter }),
       getCallbackExecution: (input) => run({ name: "getCallbackExecution", input }),
+      listHistory: (input) => run({ name: "listHistory", input }),
+      countHistory: (input) => run({ name: "countHistory", input }),
       countDeliveries: () => run({ name: "countDeliveries" }),
       readRollups: (input) => run({ name: "readRollups", input }),
       countBacklog: (lane) => run({ name: "countBacklog", input: lane }),

@@ -13,9 +13,11 @@ import { type Command, createApply, type RotationCommand } from "./commands.ts";
 import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
+import { readHistoryEntry, readHistoryOfEvent } from "./history.ts";
 import { Journal } from "./journal.ts";
 import { emptyLog, type MasterKeys, type MasterSealing, openSealing } from "./key-rotation.ts";
 import { loadApiKeys, loadProjects } from "./keys.ts";
+import { listAttempts } from "./list-deliveries.ts";
 import { lockStore, type StoreLock } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { createPositionReads, readLastSeq, readNewestId } from "./positions.ts";
@@ -128,6 +130,9 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
     deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
     laneHeads: () => read(() => positions.laneHeads()),
+    historyEntry: (lookup) => read(() => readHistoryEntry(readDb, lookup)),
+    historyOfEvent: (lookup) => read(() => readHistoryOfEvent(readDb, lookup)),
+    historyAttempts: (seq) => read(() => listAttempts(readDb, seq)),
     pull: (input) => read(() => readPull(readDb, input)),
     close: () => {
       closing ??= closeAll(writer, reader, { ...parts, now: () => clock.wallNow() });
@@ -153,6 +158,12 @@ function writingVerbs(
         { verb: "createDelivery", delivery, now },
         { weightBytes: delivery.payload.body.byteLength + COMMAND_BYTES },
       ),
+    send: (send) =>
+      writer.submit(
+        { verb: "send", send },
+        { weightBytes: send.delivery.payload.body.byteLength + COMMAND_BYTES },
+      ),
+    erase: (input) => submit({ verb: "erase", ...input }),
     claim: (input) => submit({ verb: "claim", input }),
     // Kept when it tells of what has happened already. What somebody merely wishes (cancel, replay) can be
     // refused.

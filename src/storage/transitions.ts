@@ -61,29 +61,54 @@ function prepareStatements(db: Database) {
        error = excluded.error, duration_ms = excluded.started_at - attempt.started_at
      WHERE attempt.outcome = 'awaiting'`,
   );
-  return { dequeueLeased, dequeueFree, enqueue, payloadOf, move, moveWithAttempt, insertAttempt };
+  // Both by the primary key, and only on the rarer ways: a handing out, a replay.
+  const noteFetched = db.query("UPDATE delivery SET fetched_at = ? WHERE seq = ?");
+  const countReplay = db.query(
+    "UPDATE delivery SET replay_count = replay_count + 1, fetched_at = NULL WHERE seq = ?",
+  );
+  const isErased = db.query<{ seq: number }, [number]>(
+    "SELECT seq FROM delivery WHERE seq = ? AND deleted_at IS NOT NULL",
+  );
+  return {
+    ...{ dequeueLeased, dequeueFree, enqueue, payloadOf, move, moveWithAttempt, insertAttempt },
+    ...{ noteFetched, countReplay, isErased },
+  };
 }
 
 /**
  * Returns whether it applied; false means that the delivery is no longer as it was, or that a replay has no
  * body left to send. Throws for a change that the state table does not know.
  */
-function applyTransition(change: Transition, context: TransitionContext): boolean {
+function applyTransition(asked: Transition, context: TransitionContext): boolean {
   const { statements, insertDelivery } = context;
+  const change = withoutRetryOfErased(asked, statements);
   const { seq, from, to } = change;
   if (!NEXT_STATES[from].includes(to)) throw new Error(`delivery ${seq}: ${from} never becomes ${to}`);
-  if (isFinal(from) && hasQueueRow(to) && !statements.payloadOf.get(seq)) return false;
+  const isReplay = isFinal(from) && !isFinal(to);
+  if (isReplay && !statements.payloadOf.get(seq)) return false;
   if (hasQueueRow(from) && !dequeue(change, statements)) return false;
   if (!moveRow(change, statements)) {
     if (hasQueueRow(from)) requeue(change, statements);
     return false;
   }
   if (hasQueueRow(to)) statements.enqueue.run(queueLane(to, change.lane), change.dueAt, seq);
+  if (isReplay) statements.countReplay.run(seq);
+  if (to === "fetched") statements.noteFetched.run(change.at, seq);
   recordAttempt(change, statements);
   for (const followUp of change.followUps) {
     insertDelivery(followUp, { eventSeq: null, payloadSeq: null, createdAt: change.at });
   }
   return true;
+}
+
+/**
+ * What was erased while its attempt was out must not go out again: there is no body any more. It can only
+ * leave `sending` for a retry, a rest or another turn, and ends instead.
+ */
+function withoutRetryOfErased(change: Transition, { isErased }: Statements): Transition {
+  const { seq, from, to, attempt } = change;
+  if (from !== "sending" || to !== "retrying" || attempt === null || !isErased.get(seq)) return change;
+  return { ...change, to: "dead", dueAt: null, policyState: null };
 }
 
 function dequeue(change: Transition, { dequeueFree, dequeueLeased }: Statements): boolean {

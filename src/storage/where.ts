@@ -16,6 +16,13 @@ export class Where {
     return this;
   }
 
+  /** Adds a term with several values. */
+  andAll(term: string, values: readonly SQLQueryBindings[]): this {
+    this.#terms.push(term);
+    this.values.push(...values);
+    return this;
+  }
+
   /** Adds a term that has no value. */
   andAlways(term: string): this {
     this.#terms.push(term);

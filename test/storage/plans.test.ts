@@ -5,6 +5,7 @@
 import { beforeAll, expect, test } from "bun:test";
 import type { DeliveryFilter, EventFilter, RejectionFilter } from "../../src/domain/reads.ts";
 import { CLAIM_SQL, NEXT_DUE_SQL } from "../../src/storage/claims.ts";
+import { historySql } from "../../src/storage/history.ts";
 import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
 import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.ts";
 import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
@@ -140,4 +141,33 @@ test("due schedules come in order from an index that holds nothing else", () => 
   const [first, ...rest] = queryPlan(db, DUE_SCHEDULES_SQL);
   expect(first).toContain("SEARCH s USING INDEX schedule_due");
   expect(rest.join()).not.toMatch(/SCAN [dr]\b|USE TEMP B-TREE/);
+});
+
+const profile = "hookbridge";
+const after = { createdAt: 5, seq: 5 };
+
+const HISTORIES: readonly [
+  Partial<Parameters<typeof historySql>[0]>,
+  Parameters<typeof historySql>[1],
+  string,
+][] = [
+  [{}, null, "delivery_history (project=? AND profile=?)"],
+  [{ after }, null, "delivery_history (project=? AND profile=? AND created_at<?)"],
+  [
+    { since: 1, until: 9 },
+    null,
+    "delivery_history (project=? AND profile=? AND created_at>? AND created_at<?)",
+  ],
+  [{}, "dead", "delivery_history_state (project=? AND profile=? AND state=?)"],
+  [{ lane: 3 }, null, "delivery_history_endpoint (endpoint_seq=?)"],
+  [{ lane: 3 }, "retrying", "delivery_history_endpoint_state (endpoint_seq=? AND state=?)"],
+];
+
+test.each(HISTORIES)("a page of history %j in state %s is one range of an index", (change, state, index) => {
+  const { sql } = historySql({ project, profile, limit: 50, ...change }, state);
+  const steps = queryPlan(store.db, sql);
+  expect(steps).toContain(`SEARCH d USING INDEX ${index}`);
+  // The page itself comes out of the index in order; only its few rows are put in order again by the join.
+  expect(steps.filter((step) => step.startsWith("SCAN d")).length).toBeLessThanOrEqual(1);
+  expect(steps.filter((step) => step.includes("TEMP B-TREE")).length).toBeLessThanOrEqual(1);
 });

@@ -31,6 +31,16 @@ const RETRY = Type.Union([
     },
     { additionalProperties: false },
   ),
+  Type.Object(
+    {
+      kind: Type.Literal("tiers"),
+      fastMs: Type.Array(Type.Integer(), { description: "After 429." }),
+      slowMs: Type.Array(Type.Integer(), { description: "After everything else." }),
+      attemptsMax: Type.Integer(),
+      jitter: Type.Number(),
+    },
+    { additionalProperties: false },
+  ),
 ]);
 
 const ENDPOINT = named("Endpoint", {
@@ -102,6 +112,19 @@ const ENDPOINT = named("Endpoint", {
   retiredAt: nullable(INSTANT),
 });
 
+function showRetry(retry: Endpoint["retry"]): Static<typeof RETRY> {
+  switch (retry.kind) {
+    case "ladder":
+      return { ...retry, delaysMs: [...retry.delaysMs] };
+    case "tiers":
+      return { ...retry, fastMs: [...retry.fastMs], slowMs: [...retry.slowMs] };
+    case "exponential":
+      return { ...retry };
+    default:
+      return retry satisfies never;
+  }
+}
+
 function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<typeof ENDPOINT> {
   const breaker = breakers.state(endpoint);
   const lane = lanes.overview(endpoint.lane);
@@ -115,7 +138,7 @@ function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<
     headerNames: Object.keys(endpoint.headers),
     sign: endpoint.sign.map(({ scheme }) => scheme),
     publicKeys: publicKeysOf(endpoint.sign),
-    retry: retry.kind === "ladder" ? { ...retry, delaysMs: [...retry.delaysMs] } : { ...retry },
+    retry: showRetry(retry),
     concurrency: endpoint.concurrency,
     rate: rate === null ? null : { ...rate },
     ack: endpoint.ack ?? null,

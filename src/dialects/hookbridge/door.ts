@@ -1,0 +1,94 @@
+/**
+ * HookBridge's door: every path below /v1/ that no narrower door claims, unknown ones included. Whatever
+ * happens here is answered in HookBridge's envelope; an error that left it would reach the client as one that
+ * its SDK cannot read (protocol section 3.1).
+ */
+import { authenticate, authorize, type Principal } from "../../http/auth.ts";
+import type { Door, RequestContext } from "../../http/door.ts";
+import { answerError, answerFault, Fault } from "./answer.ts";
+import { fieldsOf, Query, readJson } from "./fields.ts";
+import { type Call, type Found, Router } from "./router.ts";
+import { createRoutes } from "./routes.ts";
+import { tooLarge } from "./send.ts";
+import type { Service } from "./service.ts";
+
+/** For every body that carries no payload. */
+const FIELDS_BYTES_MAX = 262_144;
+
+export function createDoor(service: Service): Door {
+  const router = new Router(createRoutes(service));
+  return {
+    name: "HookBridge",
+    claims: { main: ["/v1/**"] },
+    async handle(request, context) {
+      try {
+        return await dispatch(request, context, { router, service });
+      } catch (error) {
+        return answerFault(error, context, service.context.log);
+      }
+    },
+  };
+}
+
+interface Parts {
+  readonly router: Router;
+  readonly service: Service;
+}
+
+async function dispatch(
+  request: Request,
+  context: RequestContext,
+  { router, service }: Parts,
+): Promise<Response> {
+  const found = router.find(request.method, context.path);
+  if (found.kind === "none" && isOtherProtocol(request.headers)) return answerElsewhere(context);
+  const principal = authenticate(request.headers, service.context.directory);
+  if (found.kind !== "route") throw missing(found);
+  const { method, scope = method === "GET" ? "read" : "admin" } = found.route;
+  authorize(principal, scope);
+  return await found.route.run(toCall({ request, context, principal }, found.params, service));
+}
+
+function missing(found: Exclude<Found, { kind: "route" }>): Fault {
+  if (found.kind === "none") return new Fault("NOT_FOUND", "nothing is served at this path");
+  const { allowed } = found;
+  return new Fault("METHOD_NOT_ALLOWED", `this path takes ${allowed.join(", ")}`, { details: { allowed } });
+}
+
+/** A key in X-API-Key and none as Bearer is how Posthook's clients come (design, section 6). */
+function isOtherProtocol(headers: Headers): boolean {
+  return headers.has("x-api-key") && !headers.has("authorization");
+}
+
+function answerElsewhere(context: RequestContext): Response {
+  return answerError(context, { status: 404, code: "not_found", message: "nothing is served at this path" });
+}
+
+interface Received {
+  readonly request: Request;
+  readonly context: RequestContext;
+  readonly principal: Principal;
+}
+
+function toCall(received: Received, params: ReadonlyMap<string, string>, service: Service): Call {
+  const { request, context, principal } = received;
+  const { project } = principal;
+  const bytes = (bytesMax: number) => readBytes(request, bytesMax, service);
+  return {
+    ...received,
+    project,
+    settings: service.settingsOf(principal.project),
+    query: new Query(context.search),
+    param: (name) => params.get(name) ?? "",
+    bytes,
+    fields: async () => fieldsOf(readJson(await bytes(FIELDS_BYTES_MAX))),
+  };
+}
+
+async function readBytes(request: Request, bytesMax: number, { context }: Service): Promise<Uint8Array> {
+  const body = await context.bodies.read(request, bytesMax);
+  if (body === "too_large") throw tooLarge();
+  if (body === "too_slow") throw new Fault("REQUEST_TIMEOUT", "the body did not arrive in time");
+  if (body === "broken") throw new Fault("INVALID_REQUEST", "the body broke off");
+  return body;
+}
