@@ -190,6 +190,7 @@ class PosternApp implements App {
       directory: engine.directory,
       commands: engine.commands,
       objects: engine.objects,
+      publisher: engine.publisher,
       admit: engine.admit,
       schedules: engine.schedules,
       timers: engine.timers,

@@ -17,6 +17,14 @@ export interface NewEvent {
   readonly headers: string;
   readonly body: Uint8Array;
   readonly dedupe: { readonly key: string; readonly expiresAt: number } | null;
+  /** What the caller of the API calls it. */
+  readonly externalId?: string | null;
+  /** A key of the project, with the SHA-256 of what was sent under it. */
+  readonly idempotency?: {
+    readonly key: string;
+    readonly digest: Uint8Array;
+    readonly expiresAt: number;
+  };
   readonly deliveries: readonly NewDelivery[];
   /** Those without a refusal belong to the delivery of the same id. */
   readonly callbacks?: readonly NewCallbackExecution[];
@@ -27,4 +35,9 @@ export interface NewEvent {
 /** `seqs` are the stored numbers of the deliveries, in the order given. */
 export type Accepted =
   | { readonly isDuplicate: false; readonly id: Id; readonly seqs: readonly number[] }
-  | { readonly isDuplicate: true; readonly id: Id };
+  | {
+      readonly isDuplicate: true;
+      readonly id: Id;
+      /** Under the same idempotency key, and yet another event. */
+      readonly isOther?: boolean;
+    };

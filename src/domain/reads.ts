@@ -59,6 +59,8 @@ export interface EventRow {
   readonly id: Id;
   readonly project: string;
   readonly sourceSeq: number | null;
+  /** What the caller of the API calls it; null for what came to a source. */
+  readonly externalId: string | null;
   readonly type: string | null;
   readonly tenant: string | null;
   readonly receivedAt: number;

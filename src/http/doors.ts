@@ -14,8 +14,6 @@ export type NativeDoorsOptions = ApiDeps &
   MetricsDoorOptions & {
     readonly ingest: Ingest;
     readonly acknowledgements: Acknowledgements;
-    /** The limit of sources that set none. */
-    readonly bodyBytesMax: number;
     /** Whether the config asks for /_/echo. */
     readonly hasEcho: boolean;
   };

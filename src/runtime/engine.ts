@@ -46,6 +46,7 @@ import type {
   TransitionStore,
 } from "./ports.ts";
 import type { Probe } from "./probe.ts";
+import { Publisher } from "./publisher.ts";
 import type { Random } from "./random.ts";
 import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile } from "./reconcile.ts";
 import { Refusals } from "./refusals.ts";
@@ -132,6 +133,7 @@ export class Engine {
   readonly endpoints: EndpointWrites;
   readonly acknowledgements: Acknowledgements;
   readonly objects: Objects;
+  readonly publisher: Publisher;
   readonly scheduler: Scheduler;
   readonly schedules: Schedules;
   readonly timers: Timers;
@@ -168,6 +170,7 @@ export class Engine {
     });
     this.deadlines = new Deadlines({ ...wiring, settler });
     this.intake = new Intake(wiring);
+    this.publisher = new Publisher({ ...wiring, intake: this.intake });
     const refusals = new Refusals(wiring);
     this.ingest = new Ingest({ ...wiring, intake: this.intake, refusals });
     this.admit = createAdmit({ ...wiring, ingest: this.ingest });

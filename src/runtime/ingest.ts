@@ -5,6 +5,7 @@
  * with refusals.
  */
 import type { Challenge, ChallengeAnswer } from "../domain/challenge.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { FilterSubject } from "../domain/filter.ts";
 import type { Id } from "../domain/id.ts";
@@ -12,13 +13,13 @@ import { type Admission, REJECTION_STATUS, type RejectionReason } from "../domai
 import { Selection } from "../domain/selection.ts";
 import type { Refusal } from "../domain/signature/index.ts";
 import type { Source } from "../domain/source.ts";
-import { matchesType } from "../domain/subscription.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import type { Intake, Routing } from "./intake.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
 import { type InboundRequest, type PreparedSource, prepareSource, storedHeaders } from "./prepared-source.ts";
+import { subscribersOf } from "./publisher.ts";
 import type { Refusals, Refused, RefusedRequest } from "./refusals.ts";
 
 export type { InboundRequest };
@@ -208,28 +209,22 @@ export class Ingest {
   /** Every target and every matching subscription makes a delivery of its own, whoever else leads there. */
   #route({ source, targets }: PreparedSource, subject: FilterSubject): Routed {
     if (source.mode === "pull") return { routing: { kind: "pull", source }, tenant: null };
-    const names: string[] = [];
+    const { directory } = this.#options;
+    const { project } = source;
+    const endpoints: Endpoint[] = [];
     let tenant: string | null = null;
     for (const { target, test } of targets) {
       if (test !== null && !test(subject)) continue;
-      if (target.kind === "endpoint") names.push(target.name);
-      else {
+      if (target.kind === "endpoint") {
+        const endpoint = directory.endpointNamed(project, target.name);
+        if (endpoint) endpoints.push(endpoint);
+      } else {
         if (target.tenant !== "") tenant = target.tenant;
-        names.push(...this.#subscribers(source.project, target.tenant, subject.type));
+        endpoints.push(...subscribersOf(directory, { project, tenant: target.tenant, type: subject.type }));
       }
     }
-    const { directory } = this.#options;
-    const endpoints = names.flatMap((name) => directory.endpointNamed(source.project, name) ?? []);
     const isHeld = source.pausedAt !== null && source.whilePaused === "accept";
     return { routing: { kind: isHeld ? "hold" : "send", endpoints }, tenant };
-  }
-
-  /** The names of the endpoints that subscriptions lead to, one per match. */
-  #subscribers(project: string, tenant: string, type: string | null): string[] {
-    const subscriptions = this.#options.directory.subscriptionsOf(project, tenant);
-    return subscriptions
-      .filter(({ eventTypes }) => eventTypes.some((pattern) => matchesType(pattern, type)))
-      .map(({ endpoint }) => endpoint);
   }
 
   /** The walk that released what was held may have passed before this event was there. */

@@ -28,7 +28,10 @@ export interface IntakeOptions {
   readonly onDue: (lane: number, dueAt: number) => void;
 }
 
-export type EventDraft = Omit<NewEvent, "id" | "headers" | "deliveries"> & { readonly payload: Payload };
+export type EventDraft = Omit<NewEvent, "id" | "headers" | "deliveries"> & {
+  readonly payload: Payload;
+  readonly orderingKey?: string | null;
+};
 
 /** Of deliveries that are never sent: it has no strategies. */
 const PULL_PROFILE = "pull";
@@ -49,6 +52,11 @@ export interface PreparedDelivery {
   readonly spec: string;
 }
 
+/** As the store says it, with the deliveries that were made. */
+export type Taken =
+  | (Extract<Accepted, { isDuplicate: false }> & { readonly deliveries: readonly NewDelivery[] })
+  | Extract<Accepted, { isDuplicate: true }>;
+
 interface Planned {
   /** Null in pull mode. */
   readonly endpoint: Endpoint | null;
@@ -67,11 +75,11 @@ export class Intake {
    * Resolves after the commit. Rejects with an AppError (overloaded, storage_unavailable, ...), nothing
    * stored.
    */
-  async accept(draft: EventDraft, routing: Routing): Promise<Accepted> {
+  async accept(draft: EventDraft, routing: Routing): Promise<Taken> {
     const { store, nextId, hasRoom } = this.#options;
     if (!hasRoom())
       throw new AppError("overloaded", "the disk budget is used up", { retryAfterMs: FULL_RETRY_MS });
-    const { payload, ...fields } = draft;
+    const { payload, orderingKey: _orderingKey, ...fields } = draft;
     const id = nextId();
     const dueAt = draft.admission?.at ?? draft.receivedAt;
     const planned = this.#planAll(routing, dueAt, draft.body.byteLength);
@@ -83,9 +91,12 @@ export class Intake {
       this.#abandonAll(planned);
       throw error;
     }
-    if (accepted.isDuplicate) this.#abandonAll(planned);
-    else this.#startAll(planned, accepted.seqs, { eventId: id, payload });
-    return accepted;
+    if (accepted.isDuplicate) {
+      this.#abandonAll(planned);
+      return accepted;
+    }
+    this.#startAll(planned, accepted.seqs, { eventId: id, payload });
+    return { ...accepted, deliveries };
   }
 
   #planAll(routing: Routing, dueAt: number, bytes: number): Planned[] {

@@ -288,13 +288,16 @@ function definitionOf(endpoint: Endpoint): DeclaredEndpoint {
   return definition;
 }
 
-function assertOwn<T extends { readonly door: Door; readonly deletedAt: number | null }>(
-  object: T | undefined,
-  kind: string,
-): T {
+interface Owned {
+  readonly door: Door;
+  readonly deletedAt: number | null;
+  readonly isDeclared?: boolean;
+}
+
+function assertOwn<T extends Owned>(object: T | undefined, kind: string): T {
   if (!object) throw new AppError("not_found", `there is no such ${kind}`);
   if (object.deletedAt !== null) throw new AppError("gone", `this ${kind} is no longer in service`);
-  if (object.door === "config") throw declaredInConfig(kind);
+  if (object.door === "config" || object.isDeclared === true) throw declaredInConfig(kind);
   return object;
 }
 

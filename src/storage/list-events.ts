@@ -6,13 +6,15 @@ import { listFanOut } from "./list-deliveries.ts";
 import { pageBounds, toPage } from "./page.ts";
 import { Where } from "./where.ts";
 
-const COLUMNS = "seq, id, project, source_seq, type, tenant, received_at, remote_address, size_bytes";
+const COLUMNS =
+  "seq, id, project, source_seq, external_id, type, tenant, received_at, remote_address, size_bytes";
 
 interface EventRecord {
   seq: number;
   id: Uint8Array;
   project: string;
   source_seq: number | null;
+  external_id: string | null;
   type: string | null;
   tenant: string | null;
   received_at: number;
@@ -75,6 +77,7 @@ function readEvent(row: EventRecord): EventRow {
     id: idText(row.id),
     project: row.project,
     sourceSeq: row.source_seq,
+    externalId: row.external_id,
     type: row.type,
     tenant: row.tenant,
     receivedAt: row.received_at,

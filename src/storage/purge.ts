@@ -16,7 +16,7 @@ export type PurgeKind =
   | "unfetched" // what waits in pull mode, with its event to follow
   | "events" // without a delivery left
   | "rejections" // old ones, and those beyond the bound per source
-  | "dedupe" // expired keys
+  | "dedupe" // expired keys, those of the API's callers included
   | "schedules" // retired ones without a delivery left
   | "rollup_minutes" // sums by the minute
   | "rollup_hours" // and by the hour
@@ -217,33 +217,55 @@ function createRejections(db: Database): Step {
   };
 }
 
-interface DedupeRow {
-  source_seq: number;
+interface KeyTable {
+  readonly name: "dedupe" | "idempotency";
+  /** The first column of the primary key; the second one is `key`. */
+  readonly owner: "source_seq" | "project";
+  /** Before every owner there is. */
+  readonly start: number | string;
+}
+
+interface KeyRow {
+  owner: number | string;
   key: string;
   expires_at: number;
+}
+
+/** First the keys of sources, then those of the API's callers. */
+function createDedupe(db: Database): Step {
+  const walks = [
+    createKeyWalk(db, { name: "dedupe", owner: "source_seq", start: -1 }),
+    createKeyWalk(db, { name: "idempotency", owner: "project", start: "" }),
+  ];
+  let index = 0;
+  return (input) => {
+    const { deletedCount, isDone } = walks[index]?.(input) ?? { deletedCount: 0, isDone: true };
+    if (isDone) index = (index + 1) % walks.length;
+    return { deletedCount, isDone: isDone && index === 0 };
+  };
 }
 
 /**
  * Round and round along the primary key: keys expire in any order, and an index on expiry would slow every
  * accept.
  */
-function createDedupe(db: Database): Step {
-  const walk = db.query<DedupeRow, [number, string, number]>(
-    `SELECT source_seq, key, expires_at FROM dedupe WHERE (source_seq, key) > (?, ?)
-     ORDER BY source_seq, key LIMIT ?`,
+function createKeyWalk(db: Database, { name, owner, start }: KeyTable): Step {
+  const walk = db.query<KeyRow, [number | string, string, number]>(
+    `SELECT ${owner} AS owner, key, expires_at FROM ${name} WHERE (${owner}, key) > (?, ?)
+     ORDER BY ${owner}, key LIMIT ?`,
   );
-  const remove = db.query("DELETE FROM dedupe WHERE source_seq = ? AND key = ?");
-  let source = -1;
+  const remove = db.query(`DELETE FROM ${name} WHERE ${owner} = ? AND key = ?`);
+  let at = start;
   let key = "";
   return ({ before, limit }) => {
-    const rows = walk.all(source, key, limit);
+    const rows = walk.all(at, key, limit);
     let deletedCount = 0;
     for (const row of rows) {
-      if (row.expires_at <= before) deletedCount += remove.run(row.source_seq, row.key).changes;
+      if (row.expires_at <= before) deletedCount += remove.run(row.owner, row.key).changes;
     }
     const last = rows.at(-1);
     const isDone = rows.length < limit;
-    source = isDone ? -1 : (last?.source_seq ?? -1);
+    at = isDone ? start : (last?.owner ?? start);
     key = isDone ? "" : (last?.key ?? "");
     return { deletedCount, isDone };
   };

@@ -125,7 +125,7 @@ describe("bad requests", () => {
       path: "/_/api/events",
       status: 405,
       code: "method_not_allowed",
-      answerHeaders: { allow: "GET, HEAD" },
+      answerHeaders: { allow: "GET, HEAD, POST" },
     },
     {
       ...admin,

@@ -128,6 +128,7 @@ describe("the OpenAPI document", () => {
 const schedule = (name: string) => JSON.stringify({ name, endpoint: "app", every: "1h" });
 const BODIES: Readonly<Record<string, string>> = {
   fetchStored: '{"limit":5}',
+  publishEvent: '{"type":"a","data":1}',
   advanceClock: '{"by":"1s"}',
   createDelivery: '{"endpoint":"app","delay":"1h"}',
   rescheduleDelivery: '{"delay":"2h"}',

@@ -317,6 +317,8 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     directory,
     commands,
     objects,
+    publisher: engine.publisher,
+    bodyBytesMax: BODY_BYTES_MAX,
     admit,
     schedules,
     timers,
@@ -377,7 +379,6 @@ function contextOf(
     history: store,
     durationBucketsMs: DURATION_BUCKETS_MS,
     latenessBucketsMs: LATENESS_BUCKETS_MS,
-    bodyBytesMax: BODY_BYTES_MAX,
     hasEcho: options.hasEcho ?? false,
   };
 }

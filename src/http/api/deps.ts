@@ -10,6 +10,7 @@ import type { LaneOverview } from "../../runtime/lanes.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Objects } from "../../runtime/objects.ts";
+import type { Publisher } from "../../runtime/publisher.ts";
 import type { Schedules } from "../../runtime/schedules.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { BodyReader } from "../body.ts";
@@ -22,6 +23,7 @@ export interface ApiDeps {
   readonly directory: Directory;
   readonly commands: Commands;
   readonly objects: Objects;
+  readonly publisher: Publisher;
   readonly admit: Admit;
   readonly schedules: Schedules;
   readonly timers: Timers;
@@ -37,6 +39,8 @@ export interface ApiDeps {
     readonly durability: "fsync" | "relaxed";
     counts(): { readonly waiting: number; readonly usedBytes: number };
   };
+  /** The limit of what a payload may bring; other bodies have a smaller one. */
+  readonly bodyBytesMax: number;
   /** Without a trailing slash; ingest URLs are shown below it. */
   readonly publicUrl: string;
   /** Without a trailing slash; where this API is reached. */

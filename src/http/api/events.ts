@@ -21,6 +21,7 @@ import {
 
 const EVENT_MEMBERS = {
   id: Type.String({ examples: ["evt_01970000000070008000000000000000"] }),
+  externalId: nullable(Type.String({ description: "What the caller of the API calls it." })),
   source: nullable(Type.String({ description: "Null for events that an API made." })),
   type: nullable(Type.String()),
   tenant: nullable(Type.String()),
@@ -43,9 +44,10 @@ const EVENT_DETAIL = named("EventDetail", {
 
 function showEvent(row: EventRow, directory: Directory): Static<typeof EVENT> {
   const source = row.sourceSeq === null ? undefined : directory.sourceOfSeq(row.sourceSeq);
-  const { type, tenant, remoteAddress, sizeBytes } = row;
+  const { externalId, type, tenant, remoteAddress, sizeBytes } = row;
   return {
     id: showId("event", row.id),
+    externalId,
     source: source?.name ?? null,
     type,
     tenant,

@@ -2,21 +2,24 @@
 import type { Static, TObject } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import { AppError } from "../../domain/errors.ts";
+import { JsonText } from "../../domain/json-span.ts";
 import type { BodyReader } from "../body.ts";
 
 /** Room for the longest list of ids that any route takes. */
-const BODY_BYTES_MAX = 65_536;
-const utf8 = new TextDecoder("utf-8", { fatal: true });
+export const BODY_BYTES_MAX = 65_536;
 
-/** Returns the JSON value of a body; an absent one is the empty object. Throws AppErrors. */
-export async function readPayload(request: Request, bodies: BodyReader): Promise<unknown> {
-  const body = await bodies.read(request, BODY_BYTES_MAX);
+/** What stands for a body that is not there. */
+export const NO_PAYLOAD: JsonText = JsonText.read(Buffer.from("{}"));
+
+/** Returns the JSON of a body; an absent one is the empty object. Throws AppErrors. */
+export async function readPayload(request: Request, bodies: BodyReader, bytesMax: number): Promise<JsonText> {
+  const body = await bodies.read(request, bytesMax);
   if (body === "too_large") {
-    throw new AppError("body_too_large", `this path takes a body of at most ${BODY_BYTES_MAX} bytes`);
+    throw new AppError("body_too_large", `this path takes a body of at most ${bytesMax} bytes`);
   }
   if (body === "too_slow") throw new AppError("request_timeout", "the body did not arrive in time");
   if (body === "broken") throw new AppError("invalid_request", "the body broke off");
-  return body.byteLength === 0 ? {} : parseJson(body);
+  return body.byteLength === 0 ? NO_PAYLOAD : JsonText.read(body);
 }
 
 /** Compiles the check of a body once. It throws invalid_request for anything the schema does not know. */
@@ -41,12 +44,4 @@ export function checkNoPayload(value: unknown): void {
   const isEmptyObject =
     typeof value === "object" && value !== null && !Array.isArray(value) && Object.keys(value).length === 0;
   if (!isEmptyObject) throw new AppError("invalid_request", "this path takes no body, or an empty object");
-}
-
-function parseJson(body: Uint8Array): unknown {
-  try {
-    return JSON.parse(utf8.decode(body));
-  } catch (cause) {
-    throw new AppError("invalid_request", "the body is no JSON", { cause });
-  }
 }

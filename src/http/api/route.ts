@@ -6,6 +6,7 @@
 import type { Static, TObject, TSchema } from "@sinclair/typebox";
 import type { KeyScope } from "../../domain/access.ts";
 import type { ErrorCode } from "../../domain/errors.ts";
+import type { JsonText } from "../../domain/json-span.ts";
 import type { Principal } from "../auth.ts";
 import { checkNoPayload, createPayloadCheck } from "./payload.ts";
 import { createQueryReader } from "./query.ts";
@@ -31,6 +32,8 @@ interface RouteFacts {
   readonly description?: string;
   readonly tag: (typeof TAGS)[number];
   readonly scope: KeyScope;
+  /** The body carries what is to be sent, so it may be as large as that. */
+  readonly isLarge?: boolean;
   /** Codes beyond those that every route may answer. */
   readonly errors: readonly ErrorCode[];
 }
@@ -42,6 +45,8 @@ interface ApiCall<Query, Body> {
   readonly query: Query;
   /** Of no use where the route has no body. */
   readonly body: Body;
+  /** The same as it was written, for what is passed on. */
+  readonly json: JsonText;
   /** Lets the answer take as long as it needs. */
   readonly holdOpen: () => void;
 }
@@ -62,8 +67,8 @@ export interface ApiRoute extends RouteFacts {
     readonly principal: Principal;
     readonly id: string;
     readonly search: string;
-    /** The body as JSON; the empty object when there is none. */
-    readonly payload: unknown;
+    /** The body; the empty object when there is none. */
+    readonly json: JsonText;
     readonly holdOpen: () => void;
   }) => unknown;
 }
@@ -79,10 +84,10 @@ export function defineRoute<Q extends TObject, A extends TSchema, B extends TObj
   const checkBody = definition.body === undefined ? null : createPayloadCheck(definition.body);
   return {
     ...facts,
-    run: ({ search, payload, ...call }) => {
+    run: ({ search, ...call }) => {
       const query = readQuery(new URLSearchParams(search));
-      if (checkBody !== null) return handle({ ...call, query, body: checkBody(payload) });
-      checkNoPayload(payload);
+      if (checkBody !== null) return handle({ ...call, query, body: checkBody(call.json.value) });
+      checkNoPayload(call.json.value);
       return handle({ ...call, query, body: {} as Static<B> });
     },
   };

@@ -17,7 +17,8 @@ import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
 import { masterKeyRoutes } from "./master-key.ts";
 import { createOpenApi } from "./openapi.ts";
-import { readPayload } from "./payload.ts";
+import { BODY_BYTES_MAX, NO_PAYLOAD, readPayload } from "./payload.ts";
+import { publishRoutes } from "./publish.ts";
 import { pullRoutes } from "./pull.ts";
 import { queryOf } from "./query.ts";
 import { rejectionRoutes } from "./rejections.ts";
@@ -40,6 +41,7 @@ interface Call {
 export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
   const routes: ApiRoute[] = [
     ...eventRoutes(deps),
+    ...publishRoutes(deps),
     ...deliveryRoutes(deps),
     ...timerRoutes(deps),
     ...rejectionRoutes(deps),
@@ -102,11 +104,12 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
     const run = async (request: Request, id: unknown) => {
       const { principal, context } = callOf(request, calls);
       authorize(principal, route.scope);
-      const payload = route.method === "GET" ? {} : await readPayload(request, deps.bodies);
+      const bytesMax = route.isLarge === true ? deps.bodyBytesMax : BODY_BYTES_MAX;
+      const json = route.method === "GET" ? NO_PAYLOAD : await readPayload(request, deps.bodies, bytesMax);
       // Elysia gives null for a percent escape that is none; no object has an empty id.
       const idText = typeof id === "string" ? id : "";
       const holdOpen = () => context.holdOpen();
-      const call = { principal, id: idText, search: context.search, payload, holdOpen };
+      const call = { principal, id: idText, search: context.search, json, holdOpen };
       return Response.json(await route.run(call));
     };
     // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a

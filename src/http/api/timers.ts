@@ -62,17 +62,21 @@ export function timerRoutes({ clock, commands, directory, reads, timers }: ApiDe
       path: "/deliveries",
       operationId: "createDelivery",
       summary: "Send something to an endpoint: now, after a delay, or at a moment",
-      description: "A moment that has passed means now.",
+      description: "A moment that has passed means now. json is sent as it was written, byte for byte.",
+      scope: "ingest",
+      isLarge: true,
       body: NEW_DELIVERY,
-      errors: ["overloaded", "storage_unavailable"],
-      handle: async ({ principal: { project }, body }) => {
+      errors: ["body_too_large", "overloaded", "storage_unavailable"],
+      handle: async ({ principal: { project }, body, json }) => {
         const endpoint = findEndpoint(directory, project, body.endpoint);
         if (!endpoint || endpoint.deletedAt !== null) {
           throw bad(`there is no endpoint "${body.endpoint}" in this project`);
         }
         const dueAt = readDue(body, clock.now()) ?? clock.now();
         const { headers, body: text } = readContent(body);
-        const payload = { headers: JSON.stringify(headers), body: Buffer.from(text) };
+        const written = json.members().get("json");
+        const bytes = written === undefined ? Buffer.from(text) : json.slice(written);
+        const payload = { headers: JSON.stringify(headers), body: bytes };
         return show(project, await timers.create(endpoint, { payload, dueAt }));
       },
     }),
