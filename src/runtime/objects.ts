@@ -217,7 +217,7 @@ export class Objects {
     const [fault] = checkSigning(definition);
     if (fault) throw new AppError("invalid_request", `${fault.path.join(".")}: ${fault.message}`);
     const url = readTarget(definition.url);
-    await this.#assertReachable(url);
+    await this.#assertReachable(url, definition.isDeclared === true);
     const known = directory.endpoint(definition.id);
     const endpoint = await store.putEndpoint({ ...definition, url: url.href }, clock.now());
     // What failed at the old address says nothing about the new one.
@@ -251,14 +251,14 @@ export class Objects {
     throw new AppError("invalid_request", `there is no project ${project}`);
   }
 
-  async #assertReachable(url: URL): Promise<void> {
+  async #assertReachable(url: URL, isTrusted: boolean): Promise<void> {
     const { egress, clock } = this.#options;
     let expire: () => void = () => {};
     const late = new Promise<null>((resolve) => {
       expire = () => resolve(null);
     });
     const timer = clock.setWallTimer(RESOLVE_MS, expire);
-    const resolution = await Promise.race([egress.resolve(url, false), late]);
+    const resolution = await Promise.race([egress.resolve(url, isTrusted), late]);
     timer.cancel();
     if (resolution === null || resolution.ok || resolution.reason !== "blocked") return;
     throw new AppError("target_blocked", resolution.text);

@@ -17,7 +17,6 @@ import { AppError } from "../../domain/errors.ts";
 import type { Id } from "../../domain/id.ts";
 import type { PyflySettings } from "../../domain/project-settings.ts";
 import type { DialectContext } from "../../http/dialect.ts";
-import type { EndpointDraft } from "../../runtime/endpoints.ts";
 import type { ConfigDraft } from "./config-draft.ts";
 import { type CallbackTarget, CONFIG_DISABLED, PYFLY_PROFILE } from "./profile.ts";
 
@@ -27,10 +26,7 @@ const SUBSCRIPTION_REMOVED = "Subscription removed";
 const BACKOFF_MAX_MS = 5 * MINUTE;
 const CONCURRENCY = 16;
 
-export type ConfigsContext = Pick<
-  DialectContext,
-  "clock" | "callbacks" | "directory" | "endpoints" | "nextId"
->;
+export type ConfigsContext = Pick<DialectContext, "clock" | "callbacks" | "directory" | "objects" | "nextId">;
 
 type Draft = Omit<ConfigDraft, "id">;
 
@@ -64,27 +60,20 @@ export class Configs {
 
   /** Throws conflict when the chosen id is taken, target_blocked for a target that may not be called. */
   async create(project: string, { id, ...draft }: ConfigDraft, door = PYFLY_DOOR): Promise<CallbackConfig> {
-    const { nextId, directory } = this.#context;
+    const { nextId } = this.#context;
     if (id !== null && this.#configs.has(id)) {
       throw new AppError("conflict", "there is a config of this id already");
     }
-    const subscriptions = draft.subscriptions.map((subscription) => ({
-      ...subscription,
-      endpointId: nextId(),
-    }));
     const secret = draft.secret ?? null;
-    const config = { ...draft, id: id ?? nextId(), project, door, secret, subscriptions };
-    if (!directory.hasProject(project)) throw new AppError("not_found", "there is no such project");
-    return this.#put(config);
+    return this.#put({ ...draft, id: id ?? nextId(), project, door, secret }, []);
   }
 
   /** A draft without a secret keeps the one that is there. */
   async update(config: CallbackConfig, draft: Draft): Promise<CallbackConfig> {
     const secret = draft.secret === undefined ? config.secret : draft.secret;
-    const subscriptions = this.#keepEndpoints(config.subscriptions, draft.subscriptions);
-    const { createdAt: _created, updatedAt: _updated, deletedAt: _deleted, ...known } = config;
-    const updated = await this.#put({ ...known, ...draft, secret, subscriptions });
-    const kept = new Set(subscriptions.map(({ endpointId }) => endpointId));
+    const { id, project, door } = config;
+    const updated = await this.#put({ ...draft, id, project, door, secret }, config.subscriptions);
+    const kept = new Set(updated.subscriptions.map(({ endpointId }) => endpointId));
     const removed = config.subscriptions.filter(({ endpointId }) => !kept.has(endpointId));
     for (const { endpointId } of removed) await this.#refuse(endpointId, SUBSCRIPTION_REMOVED);
     return updated;
@@ -106,53 +95,48 @@ export class Configs {
 
   /** Endpoints that no subscription uses any more. `isIdle` says whether nothing of one waits. */
   async retireLeftovers(isIdle: (endpoint: Endpoint) => Promise<boolean>): Promise<void> {
-    const { directory, endpoints } = this.#context;
+    const { directory, objects } = this.#context;
     const used = new Set(
       [...this.#configs.values()].flatMap(({ subscriptions }) => subscriptions.map((one) => one.endpointId)),
     );
     for (const endpoint of directory.endpoints()) {
       if (endpoint.door !== PYFLY_DOOR || endpoint.deletedAt !== null || used.has(endpoint.id)) continue;
-      if (await isIdle(endpoint)) await endpoints.retire(endpoint.id);
+      if (await isIdle(endpoint)) await objects.retireEndpoint(endpoint.id);
     }
   }
 
-  async #put(definition: CallbackConfigDefinition): Promise<CallbackConfig> {
+  /** Endpoints first: a config in the store must never name one that is not there. */
+  async #put(plan: Plan, before: readonly CallbackSubscription[]): Promise<CallbackConfig> {
     const { callbacks, clock } = this.#context;
-    // Endpoints first: a config in the store must never name one that is not there.
-    for (const subscription of definition.subscriptions) await this.#putEndpoint(definition, subscription);
-    const config = await callbacks.putCallbackConfig(definition, clock.now());
+    const free = [...before];
+    const subscriptions: CallbackSubscription[] = [];
+    for (const subscription of plan.subscriptions) {
+      // The same target keeps its endpoint, and with it what waits there; each is used once.
+      const index = free.findIndex(({ targetUrl }) => targetUrl === subscription.targetUrl);
+      const [kept] = index === -1 ? [] : free.splice(index, 1);
+      const endpointId = await this.#putEndpoint(plan, { ...subscription, endpointId: kept?.endpointId });
+      subscriptions.push({ ...subscription, endpointId });
+    }
+    const config = await callbacks.putCallbackConfig({ ...plan, subscriptions }, clock.now());
     this.#configs.set(config.id, config);
     return config;
   }
 
-  /** The same target keeps its endpoint, and with it what waits there; each is used once. */
-  #keepEndpoints(
-    before: readonly CallbackSubscription[],
-    after: Draft["subscriptions"],
-  ): CallbackSubscription[] {
-    const free = [...before];
-    return after.map((subscription) => {
-      const index = free.findIndex(({ targetUrl }) => targetUrl === subscription.targetUrl);
-      const [kept] = index === -1 ? [] : free.splice(index, 1);
-      return { ...subscription, endpointId: kept?.endpointId ?? this.#context.nextId() };
-    });
-  }
-
+  /** Makes the endpoint of a subscription, or what it should be of the one that is there; returns its id. */
   async #putEndpoint(
-    config: CallbackConfigDefinition,
-    { endpointId, targetUrl, headers }: CallbackSubscription,
-  ): Promise<void> {
-    const { project, door, isEnabled, attemptsMax, backoffMs } = config;
+    { project, door, isEnabled, attemptsMax, backoffMs }: Omit<Plan, "subscriptions">,
+    {
+      endpointId,
+      targetUrl,
+      headers,
+    }: Draft["subscriptions"][number] & { readonly endpointId?: Id | undefined },
+  ): Promise<Id> {
+    const { directory, objects, nextId } = this.#context;
     const { timeoutMs, breaker } = this.#settingsOf(project);
     const target: CallbackTarget = { refusal: isEnabled ? null : CONFIG_DISABLED };
-    await this.#context.endpoints.put({
-      id: endpointId,
-      project,
-      name: `callback_${endpointId}`,
-      door: PYFLY_DOOR,
+    const definition = {
+      ...splitCredentials(targetUrl, headers),
       profile: PYFLY_PROFILE.name,
-      url: targetUrl,
-      headers,
       sign: [],
       retry: {
         kind: "exponential",
@@ -170,27 +154,43 @@ export class Configs {
       breaker: { ...breaker, recoveryMaxMs: breaker.recoveryMs },
       isDeclared: door === "config",
       extra: JSON.stringify(target),
-    });
+    } as const;
+    const known = endpointId === undefined ? undefined : directory.endpoint(endpointId);
+    if (!known || known.deletedAt !== null) {
+      const made = { ...definition, project, name: `callback_${nextId()}` };
+      return (await objects.createEndpoint(PYFLY_DOOR, made)).id;
+    }
+    // Each change costs a commit and asks for the target's address, which a reload must not do for all.
+    if (!isSame(known, definition)) await objects.updateEndpoint(known.id, () => definition);
+    return known.id;
   }
 
   async #refuse(endpointId: Id, refusal: string): Promise<void> {
-    const { directory, endpoints } = this.#context;
+    const { directory, objects } = this.#context;
     const endpoint = directory.endpoint(endpointId);
     if (!endpoint || endpoint.deletedAt !== null) return;
     const target: CallbackTarget = { refusal };
-    await endpoints.put(definitionOf(endpoint, JSON.stringify(target)));
+    await objects.updateEndpoint(endpointId, () => ({ extra: JSON.stringify(target) }));
   }
 }
 
-/** What was defined, without what happened to it. */
-function definitionOf(endpoint: Endpoint, extra: string): EndpointDraft {
-  const {
-    lane: _lane,
-    pausedAt: _paused,
-    disabledAt: _disabled,
-    disabledReason: _reason,
-    ...rest
-  } = endpoint;
-  const { createdAt: _created, updatedAt: _updated, deletedAt: _deleted, ...definition } = rest;
-  return { ...definition, extra };
+/** A config on its way to the store: its subscriptions have no endpoints yet. */
+type Plan = Omit<CallbackConfigDefinition, "subscriptions"> & Pick<Draft, "subscriptions">;
+
+function isSame(endpoint: Endpoint, definition: Partial<Endpoint>): boolean {
+  const names = Object.keys(definition) as (keyof Endpoint)[];
+  return names.every((name) => JSON.stringify(endpoint[name]) === JSON.stringify(definition[name]));
+}
+
+/** PyFly's client sends the user of a URL as Basic credentials; endpoints take them as a header only. */
+function splitCredentials(targetUrl: string, headers: Readonly<Record<string, string>>) {
+  const url = new URL(targetUrl);
+  const { username, password } = url;
+  if (username === "" && password === "") return { url: url.href, headers };
+  url.username = "";
+  url.password = "";
+  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const Authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
+  const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === "authorization");
+  return { url: url.href, headers: isGiven ? headers : { ...headers, Authorization } };
 }

@@ -403,6 +403,24 @@ describe("configs and executions", () => {
     expect(answers[0]?.json).toMatchObject({ has_secret: true });
   });
 
+  test("a target with a private address is refused, unless a rule allows it", async () => {
+    await using pyfly = await startPyfly();
+    const subscriptions = [{ event_type: "*", target_url: "http://10.0.0.7/x" }];
+    const answer = await pyfly.call("/configs", { method: "POST", body: { subscriptions } });
+    expect(answer.status).toBe(422);
+    expect(answer.json).toMatchObject({ error: { code: "target_blocked" } });
+    expect((await pyfly.call("/configs")).json).toEqual([]);
+  });
+
+  test("the user of a target's URL goes as Basic credentials, as PyFly's client sends it", async () => {
+    await using pyfly = await startPyfly();
+    const target_url = "https://user:p%40ss@customer.example.com/orders";
+    await pyfly.config({ subscriptions: [{ event_type: "*", target_url }] });
+    expect(await pyfly.dispatch()).toMatchObject([{ target_url }]);
+    expect(pyfly.sent[0]?.url).toBe(TARGET);
+    expect(pyfly.sent[0]?.headers.get("authorization")).toBe(`Basic ${btoa("user:p@ss")}`);
+  });
+
   test("a PUT without a secret keeps it, null removes it, what is gone is 404", async () => {
     await using pyfly = await startPyfly();
     const id = await pyfly.config({ secret: SECRET });
