@@ -50,6 +50,22 @@ export function checkDeclared(declared: Drafts, context: Checking): void {
   }
 }
 
+const LINE_KEYS = ["poison", "key_rate"] as const;
+
+/** Words about lines mean nothing at an endpoint that has none, and were meant to. */
+function checkLines(endpoint: EndpointDraft, path: KeyPath, context: Checking): void {
+  const { ordering, poison, key_rate } = endpoint;
+  const needs: Record<(typeof LINE_KEYS)[number], boolean> = {
+    poison: ordering === "none" && poison !== undefined && poison !== "block",
+    key_rate: ordering !== "key" && ordering !== undefined && key_rate !== undefined,
+  };
+  for (const key of LINE_KEYS) {
+    if (!needs[key]) continue;
+    const word = key === "poison" ? 'ordering = "key" or "endpoint"' : 'ordering = "key"';
+    warn(context, [...path, key], `means nothing without ${word}`);
+  }
+}
+
 const LISTEN_KEYS = ["listen", "ingest_listen", "metrics_listen"] as const;
 
 /** Returns the listeners that are declared and readable, each with its key. */
@@ -197,7 +213,9 @@ function checkSchedules(declared: Drafts, context: Checking): void {
   }
 }
 
-function checkEndpoint({ url }: EndpointDraft, path: KeyPath, context: Checking): void {
+function checkEndpoint(endpoint: EndpointDraft, path: KeyPath, context: Checking): void {
+  checkLines(endpoint, path, context);
+  const { url } = endpoint;
   if (url === undefined || !url.startsWith("http://") || isLoopback(new URL(url).hostname)) return;
   warn(context, [...path, "url"], "sends events unencrypted to another machine");
 }

@@ -203,6 +203,7 @@ export interface SourceConfig {
   readonly rate: RateConfig | null;
   readonly dedupe: DedupeConfig | null;
   readonly eventType: Selector | null;
+  readonly orderingKey: Selector | null;
   readonly mode: "forward" | "pull";
   readonly to: readonly TargetConfig[];
   /** What happens to requests while the source is paused: refused, or stored and held. */

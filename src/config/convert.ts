@@ -208,6 +208,7 @@ export function toSource(source: DeclaredSource, server: ServerKeys): SourceConf
       ? { selectors: dedupe.by.map((part) => (Array.isArray(part) ? part : [part])), windowMs: dedupe.window }
       : null,
     eventType: event_type ?? null,
+    orderingKey: source.ordering_key ?? null,
     mode: mode ?? (to === undefined ? "pull" : "forward"),
     to: (to ?? []).map(toTarget),
     whilePaused: source.pause,

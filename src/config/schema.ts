@@ -159,6 +159,7 @@ const Source = Type.Object({
   rate: Type.Optional(Rate),
   dedupe: Type.Optional(Dedupe),
   event_type: Type.Optional(selector()),
+  ordering_key: Type.Optional(selector()),
   mode: Type.Optional(oneOf(["forward", "pull"])),
   to: Type.Optional(Type.Array(Type.Union([targetName(), FilteredTarget]))),
   pause: oneOf(["refuse", "accept"], { default: "refuse" }),

@@ -77,6 +77,22 @@ export const DEADLINE_LANE = 0;
 export const DUE_ON_RESUME = 8_640_000_000_000_000;
 
 /**
+ * When a delivery is due that its line gave up and that waits until somebody asks for it (poison policy
+ * `park`).
+ */
+export const DUE_WHEN_ASKED = DUE_ON_RESUME - 1;
+
+/** When a delivery is due that waits for its turn in a line: the end of the one before it makes it due. */
+export const DUE_IN_ORDER = DUE_ON_RESUME - 2;
+
+/** What a delivery waits for that has no time of its own; null: for its time. */
+export function waitsFor(dueAt: number | null): "turn" | "request" | "resume" | null {
+  if (dueAt === null || dueAt < DUE_IN_ORDER) return null;
+  if (dueAt === DUE_IN_ORDER) return "turn";
+  return dueAt === DUE_WHEN_ASKED ? "request" : "resume";
+}
+
+/**
  * The lane of a source in pull mode, from its number in the store. Nothing is ever sent from it, and no
  * endpoint has a negative number.
  */
@@ -98,6 +114,8 @@ export interface DeliveryPosition {
   readonly budgetStart: number;
   /** What the policy wants to remember between attempts. */
   readonly policyState: string | null;
+  /** The line of its lane that it stands in, or stood in; absent: none. */
+  readonly line?: string;
 }
 
 /** A delivery that does not exist yet. The store gives it its seq. */
@@ -119,6 +137,8 @@ export interface NewDelivery {
   readonly scheduleSeq?: number;
   /** Its own payload; null when it shares the event's. */
   readonly payload: NewPayload | null;
+  /** The line of its lane that it stands in. Such a delivery is never made as `sending`. */
+  readonly line?: string;
 }
 
 export interface NewPayload {
@@ -142,12 +162,18 @@ export interface Transition {
   readonly policyState: string | null;
   /** Deliveries that come into being with this change, in the same transaction. */
   readonly followUps: readonly NewDelivery[];
+  readonly line?: string;
+  /** `leave`: the next of its line is due. `join`: it goes next, after the one whose turn it is. */
+  readonly lineStep?: "leave" | "join";
 }
 
 /** What the policy says about a failed attempt. */
 export type Decision =
   | { readonly kind: "retry"; readonly at: number; readonly policyState: string | null }
-  | { readonly kind: "dead" };
+  /** `blocksLine`: it stays in front of its line until somebody replays or discards it. */
+  | { readonly kind: "dead"; readonly blocksLine?: boolean }
+  /** Held until somebody asks for it; its line goes on. */
+  | { readonly kind: "park" };
 
 export interface Settlement {
   readonly outcome: Outcome;
@@ -157,16 +183,23 @@ export interface Settlement {
   readonly followUps: readonly NewDelivery[];
 }
 
-/** Returns the change that one attempt's outcome brings: succeeded, awaiting, retrying or dead. */
+/** Returns the change that one attempt's outcome brings: succeeded, awaiting, retrying, dead or held. */
 export function settle(delivery: DeliveryPosition, settlement: Settlement, now: number): Transition {
   const { outcome, attempt, decision, followUps } = settlement;
   const base = { ...change(delivery, now), attempt, attemptCount: attempt.number, followUps };
-  if (outcome.kind === "succeeded") return { ...base, to: "succeeded", dueAt: null, policyState: null };
+  const leaving = inLine(delivery, "leave");
+  if (outcome.kind === "succeeded") {
+    return { ...base, to: "succeeded", dueAt: null, policyState: null, ...leaving };
+  }
   if (outcome.kind === "awaiting") return { ...base, to: "awaiting", dueAt: outcome.deadlineAt };
   if (decision?.kind === "retry") {
     return { ...base, to: "retrying", dueAt: decision.at, policyState: decision.policyState };
   }
-  return { ...base, to: "dead", dueAt: null, policyState: null };
+  if (decision?.kind === "park") {
+    return { ...base, to: "held", dueAt: DUE_WHEN_ASKED, ...leaving };
+  }
+  const dead = { ...base, to: "dead", dueAt: null, policyState: null } as const;
+  return decision?.blocksLine === true ? dead : { ...dead, ...leaving };
 }
 
 /**
@@ -183,19 +216,23 @@ export function release(
 
 /** Null when the state does not allow it: an attempt in flight, or already final. */
 export function cancel(delivery: DeliveryPosition, now: number): Transition | null {
-  return allowed(delivery, "cancelled") ? { ...change(delivery, now), to: "cancelled", dueAt: null } : null;
+  if (!allowed(delivery, "cancelled")) return null;
+  return { ...change(delivery, now), to: "cancelled", dueAt: null, ...inLine(delivery, "leave") };
 }
 
 export function discard(delivery: DeliveryPosition, now: number): Transition | null {
-  return allowed(delivery, "discarded") ? { ...change(delivery, now), to: "discarded", dueAt: null } : null;
+  if (!allowed(delivery, "discarded")) return null;
+  return { ...change(delivery, now), to: "discarded", dueAt: null, ...inLine(delivery, "leave") };
 }
 
 /**
  * Makes a waiting delivery due now. It stays in its state, so that its owner still sees a retry as a retry.
+ * Null also for one that waits for its turn: a line keeps its order.
  */
 export function retryNow(delivery: DeliveryPosition, now: number): Transition | null {
   const { state } = delivery;
   if (state !== "queued" && state !== "retrying" && state !== "held") return null;
+  if (delivery.dueAt === DUE_IN_ORDER) return null;
   return { ...change(delivery, now), to: state, dueAt: now };
 }
 
@@ -221,7 +258,8 @@ export function confirm(delivery: DeliveryPosition, now: number): Transition | n
 
 /**
  * Sends a finished delivery again under the same id with a fresh retry budget. Null in pull mode, where there
- * is nobody to send it to.
+ * is nobody to send it to. One of a line takes its old place in it, before all that came after it, and waits
+ * for the one whose turn it is; a dead letter that blocks its line is that one.
  */
 export function replay(delivery: DeliveryPosition, now: number): Transition | null {
   if (!isFinal(delivery.state) || !allowed(delivery, "queued") || delivery.lane < 0) return null;
@@ -231,6 +269,7 @@ export function replay(delivery: DeliveryPosition, now: number): Transition | nu
     dueAt: now,
     budgetStart: delivery.attemptCount,
     policyState: null,
+    ...inLine(delivery, "join"),
   };
 }
 
@@ -242,6 +281,11 @@ export function restore(delivery: DeliveryPosition, now: number): Transition | n
 
 function allowed(delivery: DeliveryPosition, to: DeliveryState): boolean {
   return NEXT_STATES[delivery.state].includes(to);
+}
+
+/** What a change tells the line of the delivery, if it stands in one. */
+function inLine({ line }: DeliveryPosition, lineStep: "leave" | "join"): Pick<Transition, "lineStep"> {
+  return line === undefined ? {} : { lineStep };
 }
 
 function change(delivery: DeliveryPosition, now: number) {
@@ -257,5 +301,6 @@ function change(delivery: DeliveryPosition, now: number) {
     budgetStart: delivery.budgetStart,
     policyState: delivery.policyState,
     followUps: [],
+    ...(delivery.line === undefined ? {} : { line: delivery.line }),
   };
 }

@@ -3,6 +3,7 @@
  * after an outage, and when it is given up. Everything may be left out; absent means what DEFAULT_PACING
  * says.
  */
+import type { Decision } from "./delivery.ts";
 
 export interface RateRule {
   readonly perSecond: number;
@@ -36,6 +37,14 @@ export interface Pacing {
   readonly disableAfterMs?: number | null;
 }
 
+/** Returns what the poison policy makes of a decision about a delivery that stands in a line. */
+export function poisoned(decision: Decision, poison: Poison, attempt: number): Decision {
+  const isSpent = poison.kind === "skip" && poison.after !== null && attempt >= poison.after;
+  if (decision.kind === "retry") return isSpent ? { kind: "dead" } : decision;
+  if (poison.kind === "park") return { kind: "park" };
+  return poison.kind === "block" ? { kind: "dead", blocksLine: true } : { kind: "dead" };
+}
+
 export const DEFAULT_PACING = {
   ordering: "none",
   poison: { kind: "block" },
@@ -43,3 +52,24 @@ export const DEFAULT_PACING = {
   slowStart: true,
   drainPerSecond: null,
 } as const satisfies Pacing;
+
+/** Characters of an ordering key. Of longer ones that a source reads, as many count. */
+export const ORDERING_KEY_MAX = 256;
+
+/** The line of all that an endpoint with an order of its own gets. No key is empty. */
+const ENDPOINT_LINE = "";
+
+/** Returns the line that a delivery of an event stands in; undefined: none. */
+export function lineOf(
+  pacing: Pacing | undefined,
+  orderingKey: string | null | undefined,
+): string | undefined {
+  switch (pacing?.ordering) {
+    case "endpoint":
+      return ENDPOINT_LINE;
+    case "key":
+      return orderingKey ? orderingKey : undefined;
+    default:
+      return undefined;
+  }
+}

@@ -89,7 +89,11 @@ export interface DeliveryRow {
   readonly attemptCount: number;
   readonly createdAt: number;
   readonly scheduledAt: number;
+  /** Null also for what has no time of its own. */
   readonly dueAt: number | null;
+  readonly waitsFor: "turn" | "request" | "resume" | null;
+  /** Of its line; empty in the line of a whole endpoint; null: it stands in none. */
+  readonly orderingKey: string | null;
   readonly finishedAt: number | null;
   readonly lastStatus: number | null;
   readonly lastError: string | null;

@@ -57,6 +57,8 @@ export interface Source {
   readonly rate: RateRule | null;
   readonly dedupe: DedupeRule | null;
   readonly eventType: Selector | null;
+  /** What names the line of an event, at endpoints that keep one per key. Absent: nothing does. */
+  readonly orderingKey?: Selector | null;
   /** `pull`: events wait to be fetched and acknowledged, and `to` is empty. */
   readonly mode: "forward" | "pull";
   readonly to: readonly Target[];

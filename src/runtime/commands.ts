@@ -225,6 +225,8 @@ export class Commands {
       if (!(await store.transition(transition))) continue;
       if (transition.dueAt !== null) onDue(transition.lane, transition.dueAt);
       if (isFinal(transition.to)) this.#options.onFinished();
+      // The next of its line may be due.
+      if (transition.line !== undefined) onDue(transition.lane, clock.now());
       this.#options.log.info("delivery.changed", { delivery: showId("delivery", id), to: transition.to });
       return transition;
     }

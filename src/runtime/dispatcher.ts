@@ -26,6 +26,7 @@ import {
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
+import { KeyRates } from "./key-rates.ts";
 import { type Hold, isClosed } from "./lane.ts";
 import type { Log } from "./log.ts";
 import type { Claimed, TransitionStore } from "./ports.ts";
@@ -67,6 +68,7 @@ export class Dispatcher {
   readonly #options: DispatcherOptions;
   readonly #running = new Set<Promise<void>>();
   readonly #onWire = new Map<Id, OnWire>();
+  readonly #keyRates = new KeyRates();
   #isStopping = false;
 
   constructor(options: DispatcherOptions) {
@@ -163,11 +165,28 @@ export class Dispatcher {
       return this.#giveBack(claimed, hold, GIVEN_BACK_MS);
     if (isClosed(endpoint)) return this.#giveBack(claimed, hold, 0);
     const startedAt = clock.now();
+    const mayAt = this.#keyWait(claimed, endpoint, startedAt);
+    if (mayAt !== null) return this.#postpone(claimed, hold, mayAt);
     const attempt = { claimed, hold, endpoint, profile, startedAt };
     if (breakers.admit(endpoint, startedAt)) return this.#exchange(attempt);
     if (!breakers.spends(endpoint)) return this.#giveBack(claimed, hold, 0);
     const answer: Answer = { kind: "error", failure: "transport", text: "the circuit breaker is open" };
     return this.#finish({ ...attempt, durationMs: 0, isSent: false, report: null }, answer);
+  }
+
+  /** When the ordering key may make its next attempt; null: now, and this one is counted. */
+  #keyWait({ position: { lane, line } }: Claimed, { pacing }: Endpoint, now: number): number | null {
+    const rule = pacing?.keyRate ?? null;
+    return rule === null || line === undefined ? null : this.#keyRates.take({ lane, line }, rule, now);
+  }
+
+  /** Puts a leased delivery back until an instant. */
+  async #postpone({ position }: Claimed, hold: Hold, dueAt: number): Promise<void> {
+    const { clock, store, onDue } = this.#options;
+    const waiting = position.attemptCount > position.budgetStart ? "retrying" : "queued";
+    const transition = { ...release(position, waiting, clock.now()), dueAt };
+    this.#options.release(hold, false);
+    if (await store.transition(transition)) onDue(position.lane, dueAt);
   }
 
   /** The attempt proper: what goes out, what comes back. */

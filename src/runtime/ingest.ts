@@ -9,6 +9,7 @@ import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { FilterSubject } from "../domain/filter.ts";
 import type { Id } from "../domain/id.ts";
+import { ORDERING_KEY_MAX } from "../domain/pacing.ts";
 import { type Admission, REJECTION_STATUS, type RejectionReason } from "../domain/rejection.ts";
 import { Selection } from "../domain/selection.ts";
 import type { Refusal } from "../domain/signature/index.ts";
@@ -141,6 +142,7 @@ export class Ingest {
     const { intake, metrics } = this.#options;
     const selection = new Selection(request);
     const type = source.eventType === null ? null : selection.read(source.eventType);
+    const orderingKey = source.orderingKey ? selection.read(source.orderingKey) : null;
     const key = source.dedupe === null ? null : selection.dedupeKey(source.dedupe);
     const { routing, tenant } = this.#route(prepared, { type, values: selection });
     try {
@@ -158,6 +160,7 @@ export class Ingest {
             key === null || source.dedupe === null
               ? null
               : { key, expiresAt: receivedAt + source.dedupe.windowMs },
+          orderingKey: orderingKey === null ? null : orderingKey.slice(0, ORDERING_KEY_MAX),
           ...(admission === undefined ? {} : { admission }),
         },
         routing,

@@ -4,12 +4,13 @@
  * leased and the bytes that just came in are the bytes that go out, without being read back.
  */
 
-import { DUE_ON_RESUME, type NewDelivery, pullLane } from "../domain/delivery.ts";
+import { DUE_IN_ORDER, DUE_ON_RESUME, type NewDelivery, pullLane } from "../domain/delivery.ts";
 import { MINUTE } from "../domain/duration.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
+import { lineOf } from "../domain/pacing.ts";
 import type { Source } from "../domain/source.ts";
 import type { Payload } from "../domain/strategy.ts";
 import type { Place, Reservation } from "./lane.ts";
@@ -30,8 +31,15 @@ export interface IntakeOptions {
 
 export type EventDraft = Omit<NewEvent, "id" | "headers" | "deliveries"> & {
   readonly payload: Payload;
+  /** Names the line that its deliveries stand in, at endpoints that keep one per key. Never empty. */
   readonly orderingKey?: string | null;
 };
+
+interface Draft {
+  readonly dueAt: number;
+  readonly bytes: number;
+  readonly orderingKey: string | null;
+}
 
 /** Of deliveries that are never sent: it has no strategies. */
 const PULL_PROFILE = "pull";
@@ -82,7 +90,11 @@ export class Intake {
     const { payload, orderingKey: _orderingKey, ...fields } = draft;
     const id = nextId();
     const dueAt = draft.admission?.at ?? draft.receivedAt;
-    const planned = this.#planAll(routing, dueAt, draft.body.byteLength);
+    const planned = this.#planAll(routing, {
+      dueAt,
+      bytes: draft.body.byteLength,
+      orderingKey: draft.orderingKey ?? null,
+    });
     const deliveries = planned.map((plan) => plan.delivery);
     let accepted: Accepted;
     try {
@@ -99,19 +111,24 @@ export class Intake {
     return { ...accepted, deliveries };
   }
 
-  #planAll(routing: Routing, dueAt: number, bytes: number): Planned[] {
+  #planAll(routing: Routing, draft: Draft): Planned[] {
+    const { dueAt, orderingKey } = draft;
     switch (routing.kind) {
       case "send":
-        return routing.endpoints.map((endpoint) => this.#plan(endpoint, dueAt, bytes));
+        return routing.endpoints.map((endpoint) => this.#plan(endpoint, draft));
       case "hold":
         return routing.endpoints.map((endpoint) => ({
           endpoint,
-          delivery: this.#delivery(endpoint, { state: "held", dueAt: DUE_ON_RESUME }),
+          delivery: this.#delivery(endpoint, {
+            state: "held",
+            dueAt: DUE_ON_RESUME,
+            line: lineOf(endpoint.pacing, orderingKey),
+          }),
           place: null,
         }));
       case "prepared":
         return routing.deliveries.map(({ endpoint, id, spec }) => {
-          const plan = this.#plan(endpoint, dueAt, bytes);
+          const plan = this.#plan(endpoint, draft);
           return { ...plan, delivery: { ...plan.delivery, id, spec } };
         });
       case "pull": {
@@ -126,18 +143,20 @@ export class Intake {
     }
   }
 
-  #plan(endpoint: Endpoint, dueAt: number, bytes: number): Planned {
-    const reservation = this.#options.reserve(endpoint, dueAt, bytes);
+  #plan(endpoint: Endpoint, { dueAt, bytes, orderingKey }: Draft): Planned {
+    const line = lineOf(endpoint.pacing, orderingKey);
+    // What stands in a line never gets a place ahead of its insert: only the store knows whose turn it is.
+    const reservation = this.#options.reserve(endpoint, line === undefined ? dueAt : DUE_IN_ORDER, bytes);
     return {
       endpoint,
-      delivery: this.#delivery(endpoint, { state: reservation.state, dueAt }),
+      delivery: this.#delivery(endpoint, { state: reservation.state, dueAt, line }),
       place: reservation.state === "sending" ? reservation.place : null,
     };
   }
 
   #delivery(
     { project, lane, id, profile }: Pick<Endpoint, "project" | "lane" | "id" | "profile">,
-    { state, dueAt }: Pick<NewDelivery, "state" | "dueAt">,
+    { state, dueAt, line }: Pick<NewDelivery, "state" | "dueAt"> & { line?: string | undefined },
   ): NewDelivery {
     return {
       id: this.#options.nextId(),
@@ -149,6 +168,7 @@ export class Intake {
       dueAt,
       spec: null,
       payload: null,
+      ...(line === undefined ? {} : { line }),
     };
   }
 

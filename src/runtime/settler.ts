@@ -15,6 +15,7 @@ import {
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { type Id, showId } from "../domain/id.ts";
+import { DEFAULT_PACING, poisoned } from "../domain/pacing.ts";
 import type { SlowDown } from "../domain/pressure.ts";
 import type { FollowUp, Profile } from "../domain/strategy.ts";
 import type { Breakers } from "./breakers.ts";
@@ -89,6 +90,8 @@ export class Settler {
     }
     this.#parkIfClosed(transition, isDisabled);
     if (isFinal(transition.to)) this.#options.onFinished();
+    // The next of its line is due.
+    if (transition.line !== undefined) this.#options.onDue(transition.lane, now);
     if (transition.dueAt !== null) {
       this.#options.onDue(transition.to === "awaiting" ? DEADLINE_LANE : transition.lane, transition.dueAt);
     }
@@ -108,7 +111,16 @@ export class Settler {
     log.info("lane.resting", { endpoint: endpoint.name, status: outcome.status });
   }
 
-  #decide({ delivery, endpoint, outcome, attempt }: Judged, now: number): Decision | null {
+  /** What the policy says, and of a delivery in a line what its endpoint says about poison. */
+  #decide(judged: Judged, now: number): Decision | null {
+    const decision = this.#askPolicy(judged, now);
+    const { position } = judged.delivery;
+    if (decision === null || position.line === undefined) return decision;
+    const { poison = DEFAULT_PACING.poison } = judged.endpoint.pacing ?? {};
+    return poisoned(decision, poison, judged.attempt.number - position.budgetStart);
+  }
+
+  #askPolicy({ delivery, endpoint, outcome, attempt }: Judged, now: number): Decision | null {
     if (outcome.kind !== "failed") return null;
     const profile = this.#options.profiles.get(delivery.profile);
     if (!profile || outcome.failure === "refused") return { kind: "dead" };

@@ -42,13 +42,15 @@ interface ClaimRow {
   policy_state: string | null;
   created_at: number;
   scheduled_at: number;
+  ordering_key: string | null;
   headers: string | null;
   body: Uint8Array | null;
 }
 
 /** Reads along the queue's primary key: one range of one lane, whatever else is pending. */
 export const CLAIM_SQL = `SELECT q.due_at, d.seq, d.id, d.project, e.id AS event_id, d.profile, d.spec,
-    d.attempt_count, d.budget_start, d.policy_state, d.created_at, d.scheduled_at, p.headers, p.body
+    d.attempt_count, d.budget_start, d.policy_state, d.created_at, d.scheduled_at, d.ordering_key, p.headers,
+    p.body
   FROM queue q
   CROSS JOIN delivery d ON d.seq = q.delivery_seq
   LEFT JOIN event e ON e.seq = d.event_seq
@@ -98,6 +100,7 @@ function toClaimed(row: ClaimRow, lane: number, lease: number): Claimed {
       attemptCount: row.attempt_count,
       budgetStart: row.budget_start,
       policyState: row.policy_state,
+      ...(row.ordering_key === null ? {} : { line: row.ordering_key }),
     },
     profile: row.profile,
     facts: factsOf(row),

@@ -25,6 +25,7 @@ import { createEventWrites } from "./events.ts";
 import { Journal } from "./journal.ts";
 import { createKeyRotation, type MasterSealing, type ResealCursor } from "./key-rotation.ts";
 import { createKeyWrites } from "./keys.ts";
+import { createLines, type Lines } from "./lines.ts";
 import { createParking } from "./parking.ts";
 import { createProcessWrites } from "./processes.ts";
 import { createPurge, type PurgeInput } from "./purge.ts";
@@ -108,9 +109,10 @@ export function createApply(context: CommandContext): (command: Command) => unkn
   // Numbers of a transaction that was rolled back are never used again, so a gap means nothing.
   let seq = context.lastSeq;
   const nextSeq = () => ++seq;
-  const insertDelivery = createDeliveryInserter(db, nextSeq, lease, journal);
+  const lines = createLines(db);
+  const insertDelivery = createDeliveryInserter(db, { nextSeq, lease, lines, journal });
   const table: CommandTable = {
-    ...deliveryVerbs({ db, lease, nextSeq, insertDelivery, journal }),
+    ...deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }),
     ...objectVerbs(db, sealing),
     ...scheduleVerbs(db, insertDelivery),
     ...callbackVerbs(db, sealing),
@@ -127,14 +129,15 @@ interface DeliveryParts {
   readonly db: Database;
   readonly lease: number;
   readonly nextSeq: () => number;
+  readonly lines: Lines;
   readonly insertDelivery: DeliveryInserter;
   readonly journal: Journal;
 }
 
-function deliveryVerbs({ db, lease, nextSeq, insertDelivery, journal }: DeliveryParts) {
+function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: DeliveryParts) {
   const events = createEventWrites(db, insertDelivery, nextSeq, journal);
   const claim = createClaim(db, lease);
-  const move = createTransition(db, insertDelivery);
+  const move = createTransition(db, { insertDelivery, lines });
   const transition = (change: Transition) => {
     const isApplied = move(change);
     if (isApplied) journal.note({ kind: "moved", change });

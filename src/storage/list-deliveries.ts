@@ -1,7 +1,7 @@
 /** Reads of deliveries for lists and details. Synchronous: the reader decides on which thread they run. */
 import type { Database, SQLQueryBindings } from "bun:sqlite";
 import type { AttemptRecord, FailureKind } from "../domain/attempt.ts";
-import { type DeliveryState, DUE_ON_RESUME } from "../domain/delivery.ts";
+import { type DeliveryState, waitsFor } from "../domain/delivery.ts";
 import type {
   DeliveryDetail,
   DeliveryFilter,
@@ -33,7 +33,7 @@ const FAN_OUT_MAX = 200;
 
 const COLUMNS = `d.seq, d.id, d.project, e.id AS event_id, e.source_seq, s.name AS schedule,
   d.endpoint_seq, d.profile, d.state, d.attempt_count, d.created_at, d.scheduled_at, d.due_at, d.finished_at,
-  d.last_status, d.last_error`;
+  d.last_status, d.last_error, d.ordering_key`;
 const FROM = `FROM delivery d LEFT JOIN event e ON e.seq = d.event_seq
   LEFT JOIN schedule s ON s.seq = d.schedule_seq`;
 
@@ -54,6 +54,7 @@ interface DeliveryRecord {
   finished_at: number | null;
   last_status: number | null;
   last_error: string | null;
+  ordering_key: string | null;
 }
 
 /**
@@ -193,8 +194,9 @@ function readDelivery(row: DeliveryRecord): DeliveryRow {
     attemptCount: row.attempt_count,
     createdAt: row.created_at,
     scheduledAt: row.scheduled_at,
-    // What waits for its source to resume has no time of its own.
-    dueAt: row.due_at === DUE_ON_RESUME ? null : row.due_at,
+    dueAt: waitsFor(row.due_at) === null ? row.due_at : null,
+    waitsFor: waitsFor(row.due_at),
+    orderingKey: row.ordering_key,
     finishedAt: row.finished_at,
     lastStatus: row.last_status,
     lastError: row.last_error,

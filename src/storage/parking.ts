@@ -3,7 +3,7 @@
  * change.
  */
 import type { Database } from "bun:sqlite";
-import { DUE_ON_RESUME } from "../domain/delivery.ts";
+import { DUE_WHEN_ASKED } from "../domain/delivery.ts";
 import type { ParkInput, ParkResult } from "./contract.ts";
 
 interface QueueKey {
@@ -23,7 +23,7 @@ export function createParking(db: Database) {
   );
   const unhold = db.query(
     `UPDATE delivery SET state = CASE WHEN attempt_count > budget_start THEN 'retrying' ELSE 'queued' END
-     WHERE seq = ? AND state = 'held' AND due_at < ${DUE_ON_RESUME}`,
+     WHERE seq = ? AND state = 'held' AND due_at < ${DUE_WHEN_ASKED}`,
   );
 
   function parkLane({ lane, to, dueBy, limit, after }: ParkInput): ParkResult {

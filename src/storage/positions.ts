@@ -22,11 +22,13 @@ interface LocatedRow {
   created_at: number;
   scheduled_at: number;
   spec: string | null;
+  ordering_key: string | null;
   has_payload: number;
 }
 
 const LOCATED_COLUMNS = `d.seq, d.endpoint_seq, d.state, d.due_at, d.attempt_count, d.budget_start,
   d.policy_state, d.profile, d.id, e.id AS event_id, d.project, d.created_at, d.scheduled_at, d.spec,
+  d.ordering_key,
   EXISTS (SELECT 1 FROM payload p WHERE p.seq = d.payload_seq) AS has_payload`;
 
 /** The delivery by its unique id, its queue row by the primary key. */
@@ -116,6 +118,7 @@ function toLocated(row: LocatedRow): Located {
       attemptCount: row.attempt_count,
       budgetStart: row.budget_start,
       policyState: row.policy_state,
+      ...(row.ordering_key === null ? {} : { line: row.ordering_key }),
     },
     profile: row.profile,
     facts: factsOf(row),

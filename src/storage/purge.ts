@@ -130,11 +130,19 @@ function createDelivered(db: Database): Step {
   });
 }
 
+/**
+ * A dead letter that blocks its line stays whatever its age, and with its body: others wait for what becomes
+ * of it, and without it nobody could see why. By the primary key of line.
+ */
+const IS_IN_LINE = `(d.ordering_key IS NOT NULL AND EXISTS (SELECT 1 FROM line l
+  WHERE l.lane = d.endpoint_seq AND l.key = d.ordering_key AND l.delivery_seq = d.seq))`;
+
 /** Short sweeps along the index of notable states, one per state, so that no others are looked at. */
 function createNotable(db: Database, states: readonly string[], instant: string): Step {
   const finds = states.map((state) =>
-    db.query<Numbered & { at: number }, [number, number]>(
-      `SELECT seq, ${instant} AS at FROM delivery WHERE state = '${state}' AND seq > ?
+    db.query<Numbered & { at: number; is_in_line: number }, [number, number]>(
+      `SELECT seq, ${instant} AS at, ${IS_IN_LINE} AS is_in_line FROM delivery d
+       WHERE state = '${state}' AND seq > ?
        ORDER BY seq LIMIT ?`,
     ),
   );
@@ -144,9 +152,9 @@ function createNotable(db: Database, states: readonly string[], instant: string)
   return ({ before, limit }) => {
     const rows = finds[index]?.all(cursor, limit) ?? [];
     let deletedCount = 0;
-    for (const { seq, at } of rows) {
+    for (const { seq, at, is_in_line } of rows) {
       cursor = seq;
-      if (at > before) continue;
+      if (at > before || is_in_line === 1) continue;
       remove(seq);
       deletedCount += 1;
     }
@@ -341,8 +349,10 @@ function createBodies(db: Database, finished: string): Step {
     // The primary key's range, then delivery by primary key and by delivery_event. The third parameter is
     // unused.
     find: `SELECT seq FROM payload p WHERE seq BETWEEN ? AND ? AND ? IS NOT NULL
-      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = p.seq AND d.state NOT IN (${finished}))
-      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = p.seq AND d.state NOT IN (${finished}))
+      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.seq = p.seq
+        AND (d.state NOT IN (${finished}) OR ${IS_IN_LINE}))
+      AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event_seq = p.seq
+        AND (d.state NOT IN (${finished}) OR ${IS_IN_LINE}))
       ORDER BY seq LIMIT ?`,
     remove: (seq) => void payload.run(seq),
   });

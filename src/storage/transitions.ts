@@ -13,6 +13,7 @@ import {
   type Transition,
 } from "../domain/delivery.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
+import type { Lines } from "./lines.ts";
 
 /** The queue row by its whole primary key. */
 export const DEQUEUE_LEASED_SQL =
@@ -20,16 +21,17 @@ export const DEQUEUE_LEASED_SQL =
 
 type Statements = ReturnType<typeof prepareStatements>;
 
-interface TransitionContext {
-  readonly statements: Statements;
+interface Parts {
   readonly insertDelivery: DeliveryInserter;
+  readonly lines: Lines;
 }
 
-export function createTransition(
-  db: Database,
-  insertDelivery: DeliveryInserter,
-): (change: Transition) => boolean {
-  const context = { statements: prepareStatements(db), insertDelivery };
+interface TransitionContext extends Parts {
+  readonly statements: Statements;
+}
+
+export function createTransition(db: Database, parts: Parts): (change: Transition) => boolean {
+  const context = { statements: prepareStatements(db), ...parts };
   return (change) => applyTransition(change, context);
 }
 
@@ -69,9 +71,10 @@ function prepareStatements(db: Database) {
   const isErased = db.query<{ seq: number }, [number]>(
     "SELECT seq FROM delivery WHERE seq = ? AND deleted_at IS NOT NULL",
   );
+  const setDue = db.query("UPDATE delivery SET due_at = ? WHERE seq = ?");
   return {
     ...{ dequeueLeased, dequeueFree, enqueue, payloadOf, move, moveWithAttempt, insertAttempt },
-    ...{ noteFetched, countReplay, isErased },
+    ...{ noteFetched, countReplay, isErased, setDue },
   };
 }
 
@@ -91,7 +94,8 @@ function applyTransition(asked: Transition, context: TransitionContext): boolean
     if (hasQueueRow(from)) requeue(change, statements);
     return false;
   }
-  if (hasQueueRow(to)) statements.enqueue.run(queueLane(to, change.lane), change.dueAt, seq);
+  const dueAt = change.line === undefined ? change.dueAt : stepInLine(change, context);
+  if (hasQueueRow(to)) statements.enqueue.run(queueLane(to, change.lane), dueAt, seq);
   if (isReplay) statements.countReplay.run(seq);
   if (to === "fetched") statements.noteFetched.run(change.at, seq);
   recordAttempt(change, statements);
@@ -108,7 +112,17 @@ function applyTransition(asked: Transition, context: TransitionContext): boolean
 function withoutRetryOfErased(change: Transition, { isErased }: Statements): Transition {
   const { seq, from, to, attempt } = change;
   if (from !== "sending" || to !== "retrying" || attempt === null || !isErased.get(seq)) return change;
-  return { ...change, to: "dead", dueAt: null, policyState: null };
+  return { ...change, to: "dead", dueAt: null, policyState: null, lineStep: "leave" };
+}
+
+/** Returns when the delivery is due now that its line has been told. */
+function stepInLine(change: Transition, { lines, statements }: TransitionContext): number | null {
+  const { lane, seq, line: key = "", lineStep, dueAt, at } = change;
+  if (lineStep === "leave") lines.leave({ lane, key, seq }, at);
+  if (lineStep !== "join" || dueAt === null) return dueAt;
+  const inTurn = lines.enter({ lane, key, seq }, dueAt);
+  if (inTurn !== dueAt) statements.setDue.run(inTurn, seq);
+  return inTurn;
 }
 
 function dequeue(change: Transition, { dequeueFree, dequeueLeased }: Statements): boolean {

@@ -66,6 +66,7 @@ describe("Defaults", () => {
         rate: null,
         dedupe: null,
         eventType: null,
+        orderingKey: null,
         mode: "pull",
         to: [],
         whilePaused: "refuse",

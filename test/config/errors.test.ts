@@ -389,6 +389,14 @@ describe("Risky settings load with a warning", () => {
       "6: endpoint[0].url: sends events unencrypted to another machine",
     ],
     [
+      `${keyed}[[endpoint]]\nname = "app"\nurl = "http://localhost/"\npoison = "park"`,
+      '7: endpoint[0].poison: means nothing without ordering = "key" or "endpoint"',
+    ],
+    [
+      `${keyed}[[endpoint]]\nname = "app"\nurl = "http://localhost/"\nkey_rate = { per_second = 1 }`,
+      '7: endpoint[0].key_rate: means nothing without ordering = "key"',
+    ],
+    [
       `${keyed}${endpoint("")}\n[[source]]\nname = "a"\nto = ["app"]\nverify.scheme = "none"`,
       "11: source[0].verify: accepts requests from anybody, unverified",
     ],

@@ -6,6 +6,7 @@ import { beforeAll, expect, test } from "bun:test";
 import type { DeliveryFilter, EventFilter, RejectionFilter } from "../../src/domain/reads.ts";
 import { CLAIM_SQL, NEXT_DUE_SQL } from "../../src/storage/claims.ts";
 import { historySql } from "../../src/storage/history.ts";
+import { NEXT_IN_LINE_SQL } from "../../src/storage/lines.ts";
 import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
 import { eventListSql, isBoundedEventList } from "../../src/storage/list-events.ts";
 import { isBoundedRejectionList, rejectionListSql } from "../../src/storage/list-rejections.ts";
@@ -44,6 +45,10 @@ test("leaving the queue is one key", () => {
   expect(queryPlan(store.db, DEQUEUE_LEASED_SQL)).toEqual([
     "SEARCH queue USING PRIMARY KEY (lane=? AND due_at=? AND delivery_seq=?)",
   ]);
+});
+
+test("the next of a line is the first of a range, whatever the number of lines", () => {
+  expect(queryPlan(store.db, NEXT_IN_LINE_SQL)).toEqual(["SEARCH line USING PRIMARY KEY (lane=? AND key=?)"]);
 });
 
 test("what waits for its source, and what waits to be fetched, have an index of their own", () => {

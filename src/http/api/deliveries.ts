@@ -44,6 +44,15 @@ const DELIVERY_MEMBERS = {
   createdAt: INSTANT,
   scheduledAt: INSTANT,
   dueAt: nullable(INSTANT),
+  waitsFor: nullable(
+    oneOf(
+      ["turn", "request", "resume"],
+      "What it waits for when not for a time: the one before it, somebody's retry, its source's resume.",
+    ),
+  ),
+  orderingKey: nullable(
+    Type.String({ description: "Deliveries of one key go one by one; empty: all of the endpoint do." }),
+  ),
   finishedAt: nullable(INSTANT),
   lastStatus: nullable(Type.Integer({ description: "HTTP status of the newest attempt." })),
   lastError: nullable(Type.String()),
@@ -86,6 +95,8 @@ export function showDelivery(row: DeliveryRow, directory: Directory): Static<typ
     createdAt: showInstant(row.createdAt),
     scheduledAt: showInstant(row.scheduledAt),
     dueAt: showOptionalInstant(row.dueAt),
+    waitsFor: row.waitsFor,
+    orderingKey: row.orderingKey,
     finishedAt: showOptionalInstant(row.finishedAt),
     lastStatus: row.lastStatus,
     lastError: row.lastError,

@@ -37,6 +37,7 @@ const SOURCE = named("Source", {
     ),
   ),
   eventType: nullable(Type.String({ examples: ["json:type", "header:x-github-event"] })),
+  orderingKey: nullable(Type.String({ examples: ["json:customer.id"] })),
   respond: Type.Object(
     {
       status: Type.Integer(),
@@ -89,6 +90,7 @@ function showSource(source: Source, { publicUrl, metrics }: ApiDeps): Static<typ
         ? null
         : { by: dedupe.selectors.map((group) => group.map(formatSelector)), windowMs: dedupe.windowMs },
     eventType: eventType === null ? null : formatSelector(eventType),
+    orderingKey: source.orderingKey ? formatSelector(source.orderingKey) : null,
     respond: { ...source.respond, headers: { ...source.respond.headers } },
     methods: [...source.methods],
     bodyBytesMax: source.bodyBytesMax,
