@@ -10,6 +10,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
 import { toDeclarations, toProjectSettings } from "./declarations.ts";
 import { HOOKBRIDGE } from "./dialects/hookbridge/dialect.ts";
+import { POSTHOOK } from "./dialects/posthook/dialect.ts";
 import { PYFLY } from "./dialects/pyfly/dialect.ts";
 import { HOUR } from "./domain/duration.ts";
 import { AppError } from "./domain/errors.ts";
@@ -67,6 +68,7 @@ const DIALECTS: readonly Dialect[] = [
   // One per line.
   PYFLY,
   HOOKBRIDGE,
+  POSTHOOK,
 ];
 
 /** A virtual clock goes through months at once, and would spend most of that on sweeps by the minute. */
@@ -184,6 +186,8 @@ class PosternApp implements App {
       sends: engine.sends,
       sources: engine.sources,
       history: store,
+      dated: engine.dated,
+      datedReads: store,
       clock,
       log,
       bodies: new BodyReader({ clock, timeoutMs: server.readTimeoutMs }),

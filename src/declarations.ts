@@ -36,10 +36,11 @@ export function toDeclarations(config: Config): Declarations {
 
 /** What every dialect is told of every project. */
 export function toProjectSettings(config: Config): ProjectSettings[] {
-  return config.projects.map(({ id, pyfly, hookbridge }) => ({
+  return config.projects.map(({ id, pyfly, hookbridge, posthook }) => ({
     project: id,
     ...(pyfly === null ? {} : { pyfly }),
     ...(hookbridge === null ? {} : { hookbridge }),
+    ...(posthook === null ? {} : { posthook }),
     callbackConfigs: config.callbackConfigs.filter(({ project }) => project === id),
   }));
 }

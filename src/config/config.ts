@@ -5,6 +5,7 @@
  * left out.
  */
 
+import type { PosthookConfig } from "./posthook.ts";
 import type { CallbackConfigConfig, PyflyConfig } from "./pyfly-schema.ts";
 import type { ApiKeyScope, Durability, LogConfig } from "./schema.ts";
 import type { SignPreset } from "./sign-schema.ts";
@@ -102,6 +103,8 @@ export interface ProjectConfig {
   readonly pyfly: PyflyConfig | null;
   /** Null: HookBridge's own defaults. */
   readonly hookbridge: HookbridgeConfig | null;
+  /** Null: the project is closed to Posthook's clients. */
+  readonly posthook: PosthookConfig | null;
 }
 
 export interface HookbridgeConfig {

@@ -21,6 +21,7 @@ import type {
 } from "./config.ts";
 import { toBreaker, toPacing, toRate } from "./convert-pacing.ts";
 import { toHookbridge } from "./dialect-convert.ts";
+import { toPosthook } from "./posthook.ts";
 import { toCallbackConfig, toPyfly } from "./pyfly-schema.ts";
 import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
 import type { DeclaredSign } from "./sign-schema.ts";
@@ -32,7 +33,7 @@ type DeclaredSchedule = Declared["schedule"][number];
 type DeclaredProject = Declared["project"][number];
 
 /** What is there even when the file does not name it. */
-const DEFAULT_PROJECT = { id: "default", apiKeys: [], pyfly: null, hookbridge: null };
+const DEFAULT_PROJECT = { id: "default", apiKeys: [], pyfly: null, hookbridge: null, posthook: null };
 
 /** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
 export function toConfig(declared: Declared, path: string): Config {
@@ -105,12 +106,13 @@ function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["ma
   return { kind: "file", path: declared.file };
 }
 
-function toProject({ id, api_keys, pyfly, hookbridge }: DeclaredProject): ProjectConfig {
+function toProject({ id, api_keys, pyfly, hookbridge, posthook }: DeclaredProject): ProjectConfig {
   return {
     id,
     apiKeys: api_keys.map(toApiKey),
     pyfly: pyfly === undefined ? null : toPyfly(pyfly),
     hookbridge: hookbridge === undefined ? null : toHookbridge(hookbridge),
+    posthook: posthook === undefined ? null : toPosthook(posthook, posthook.signing_keys.map(toSecret)),
   };
 }
 

@@ -10,6 +10,7 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Hookbridge } from "./dialect-schema.ts";
 import { PACING_KEYS } from "./pacing-schema.ts";
+import { Posthook } from "./posthook.ts";
 import { CallbackConfig, Pyfly } from "./pyfly-schema.ts";
 import { count, ONE_SECRET, oneOf, Rate, secretKeys, secretOf } from "./schema-parts.ts";
 import { SignRule } from "./sign-schema.ts";
@@ -114,6 +115,7 @@ const Project = Type.Object({
   api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
   pyfly: Type.Optional(Pyfly),
   hookbridge: Type.Optional(Hookbridge),
+  posthook: Type.Optional(Posthook),
 });
 
 const Dedupe = Type.Object({

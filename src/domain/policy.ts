@@ -50,6 +50,8 @@ export interface PolicyInput {
   /** 1 for the first attempt of the present retry budget. */
   readonly attempt: number;
   readonly policyState: string | null;
+  /** JSON of the dialect that made the delivery; null or absent without. */
+  readonly spec?: string | null;
   readonly createdAt: number;
   readonly now: number;
   /** Uniform in [0, 1): what the jitter is made of. */

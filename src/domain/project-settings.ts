@@ -8,6 +8,7 @@ export interface ProjectSettings {
   /** The [[callback_config]] tables of the project. */
   readonly callbackConfigs?: readonly DeclaredCallbackConfig[];
   readonly hookbridge?: HookbridgeSettings;
+  readonly posthook?: PosthookSettings;
 }
 
 export interface PyflySettings {
@@ -50,4 +51,30 @@ export interface HookbridgeSettings {
   readonly timeoutMs: number;
   /** Requests to the API per minute; 0: no limit. */
   readonly requestsPerMinute: number;
+}
+
+export interface PosthookSettings {
+  /** What listeners are told; the project's id when null. */
+  readonly name: string | null;
+  /** Where paths are appended to, without a trailing slash; null: hooks go to listeners only. */
+  readonly domain: string | null;
+  /** The first signs, the others sign along until their date. */
+  readonly signingKeys: readonly { readonly value: string; readonly until?: number }[];
+  /** Sent as the Authorization header. */
+  readonly authorization: string | null;
+  /** Every delivery offers to be acknowledged later. */
+  readonly isAsync: boolean;
+  readonly hasWebsocket: boolean;
+  /** For hooks that bring no policy of their own. */
+  readonly retry: {
+    readonly retries: number;
+    readonly strategy: "fixed" | "exponential";
+    readonly delayMs: number;
+    readonly factor: number;
+    readonly delayMaxMs: number;
+    readonly hasJitter: boolean;
+  };
+  /** Hooks that may be scheduled in a calendar month; null: no limit. */
+  readonly quota: number | null;
+  readonly concurrency: number;
 }

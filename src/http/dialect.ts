@@ -2,11 +2,14 @@
  * What a foreign protocol brings along. app.ts has one line per dialect and treats all of them alike: their
  * profiles join the engine's, their doors the server's, and their services start and stop with it.
  */
+
+import type { DatedReads } from "../domain/dated.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
 import type { ProjectSettings } from "../domain/project-settings.ts";
 import type { Profile } from "../domain/strategy.ts";
 import type { Settling } from "../runtime/advance.ts";
+import type { Dated } from "../runtime/dated.ts";
 import type { EndpointWrites } from "../runtime/endpoints.ts";
 import type { Intake } from "../runtime/intake.ts";
 import type { CallbackStore } from "../runtime/ports.ts";
@@ -28,6 +31,8 @@ export interface DialectContext extends NativeDoorsOptions {
   readonly sends: Sends;
   readonly sources: SourceWrites;
   readonly history: HistoryReads;
+  readonly dated: Dated;
+  readonly datedReads: DatedReads;
 }
 
 export interface DialectServices {

@@ -18,6 +18,7 @@ import type { Settling } from "./advance.ts";
 import { Breakers } from "./breakers.ts";
 import { afterTurn, type Clock } from "./clock.ts";
 import { Commands } from "./commands.ts";
+import { Dated, type DatedStore } from "./dated.ts";
 import { Deadlines } from "./deadlines.ts";
 import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatcher.ts";
@@ -65,6 +66,7 @@ import { Timers } from "./timers.ts";
 export interface EngineStore
   extends AcceptStore,
     ClaimStore<Claimed>,
+    DatedStore,
     DeadlineStore,
     EndpointStateStore,
     LocateStore,
@@ -139,6 +141,7 @@ export class Engine {
   readonly timers: Timers;
   readonly sends: Sends;
   readonly sources: SourceWrites;
+  readonly dated: Dated;
   readonly retention: Retention;
   readonly nextId: () => Id;
   readonly #heartbeat: Heartbeat;
@@ -192,6 +195,7 @@ export class Engine {
     this.timers = new Timers({ ...wiring, prepare });
     this.sources = new SourceWrites(wiring);
     this.sends = new Sends({ ...wiring, prepare });
+    this.dated = new Dated({ ...wiring, prepare });
     this.retention = new Retention(wiring);
     this.#heartbeat = new Heartbeat(wiring);
     const { lanes, dispatcher, deadlines, releases, retention } = this;

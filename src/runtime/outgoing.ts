@@ -27,6 +27,8 @@ export interface OutgoingDraft {
   readonly dueAt: number;
   /** What it is planned for, when that is not when it is due. */
   readonly scheduledAt?: number;
+  /** The caller's reading of the clock; now when absent. */
+  readonly createdAt?: number;
 }
 
 /** Must end in start() once it is stored, or in abandon(). */
@@ -40,7 +42,7 @@ export type PrepareOutgoing = (endpoint: Endpoint, draft: OutgoingDraft) => Outg
 
 export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
   const { clock, lease, nextId, reserve, begin, abandon, onDue } = options;
-  return (endpoint, { payload, dueAt, spec = null, scheduledAt = dueAt }) => {
+  return (endpoint, { payload, dueAt, spec = null, scheduledAt = dueAt, createdAt = clock.now() }) => {
     const reservation = reserve(endpoint, dueAt, payload.body.byteLength);
     const place = reservation.state === "sending" ? reservation.place : null;
     const { project, lane, id: endpointId, profile } = endpoint;
@@ -49,7 +51,6 @@ export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
       ...{ id: nextId(), project, lane, endpointId, profile, state },
       ...{ dueAt, scheduledAt, spec, payload },
     };
-    const createdAt = clock.now();
     const start = (seq: number) => {
       if (place === null) return onDue(lane, dueAt);
       const claimed: Claimed = {

@@ -130,6 +130,7 @@ export class Settler {
         failed: outcome,
         attempt: attempt.number - delivery.position.budgetStart,
         policyState: delivery.position.policyState,
+        spec: delivery.facts.spec,
         createdAt: delivery.facts.createdAt,
         now,
         random: this.#options.random.unit(),

@@ -3,12 +3,14 @@
  */
 import type { Database } from "bun:sqlite";
 import type { CallbackConfigDefinition } from "../domain/callback.ts";
+import type { Removal } from "../domain/dated.ts";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { QueuedRelease, ScheduleStep } from "../domain/schedule-definition.ts";
 import type { NewSend } from "../domain/sending.ts";
+import { type ChargedDelivery, createAllowances } from "./allowances.ts";
 import { createCallbackWrites } from "./callbacks.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
@@ -31,6 +33,7 @@ import { createProcessWrites } from "./processes.ts";
 import { createPurge, type PurgeInput } from "./purge.ts";
 import { createRejectionWrites } from "./rejections.ts";
 import { createReleases, type ReleaseInput } from "./releases.ts";
+import { createRemovals } from "./removals.ts";
 import { createRollupWrites, type RollupDelta } from "./rollups.ts";
 import { createRunWrites } from "./schedule-runs.ts";
 import { createScheduleWrites, type SchedulePause, type ScheduleWrite } from "./schedules.ts";
@@ -44,6 +47,8 @@ export type Command =
   | { readonly verb: "createDelivery"; readonly delivery: NewDelivery; readonly now: number }
   | { readonly verb: "send"; readonly send: NewSend }
   | { readonly verb: "erase"; readonly id: Id; readonly project: string; readonly now: number }
+  | { readonly verb: "createCharged"; readonly charged: ChargedDelivery }
+  | { readonly verb: "removeDelivery"; readonly removal: Removal }
   | { readonly verb: "claim"; readonly input: ClaimInput }
   | { readonly verb: "transition"; readonly change: Transition }
   | { readonly verb: "reject"; readonly rejection: NewRejection }
@@ -149,6 +154,8 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
   const processes = createProcessWrites(db, lease);
   const purge = createPurge(db, lease);
   const rollups = createRollupWrites(db);
+  const createCharged = createAllowances(db, insertDelivery);
+  const removeDelivery = createRemovals(db);
   return {
     accept: ({ event }) =>
       event.admission === undefined
@@ -157,6 +164,8 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
     createDelivery: ({ delivery, now }) =>
       insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
     ...createSendWrites(db, insertDelivery),
+    createCharged: ({ charged }) => createCharged(charged),
+    removeDelivery: ({ removal }) => removeDelivery(removal),
     claim: ({ input }) => claim(input),
     transition: ({ change }) => transition(change),
     reject: ({ rejection }) => rejections.reject(rejection),

@@ -7,6 +7,7 @@
 import type { ApiKey, Project } from "../domain/access.ts";
 import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
 import type { ChangeListener } from "../domain/change.ts";
+import type { DatedReads, Removal } from "../domain/dated.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
@@ -26,6 +27,7 @@ import type { EraseResult, NewSend, SendResult } from "../domain/sending.ts";
 import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
+import type { ChargedDelivery, ChargeResult } from "./allowances.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
 import type { ResealCursor, ResealStep } from "./key-rotation.ts";
 import type { PullInput, PullItem } from "./pull.ts";
@@ -182,7 +184,13 @@ export interface KeyRotationVerbs {
   finishKeyRotation(): Promise<void>;
 }
 
-export interface Store extends ListReads, HistoryReads, ScheduleVerbs, CallbackVerbs, KeyRotationVerbs {
+export interface Store
+  extends ListReads,
+    HistoryReads,
+    DatedReads,
+    ScheduleVerbs,
+    CallbackVerbs,
+    KeyRotationVerbs {
   /** The number of this process: the lease that its deliveries carry. */
   readonly lease: number;
   /** The newest id in the file: the floor for an id factory. */
@@ -203,6 +211,12 @@ export interface Store extends ListReads, HistoryReads, ScheduleVerbs, CallbackV
   send(send: NewSend): Promise<SendResult>;
   /** Takes a delivery's body away and ends it; its row stays in the history. */
   erase(input: { readonly id: Id; readonly project: string; readonly now: number }): Promise<EraseResult>;
+  /** As above, unless the allowance that it is charged to is used up. */
+  createCharged(charged: ChargedDelivery): Promise<ChargeResult>;
+  /**
+   * Takes a delivery out of every view; false when there is none such. What is in flight is not sent again.
+   */
+  removeDelivery(removal: Removal): Promise<boolean>;
   /** Leases due deliveries of one lane, oldest first. */
   claim(input: ClaimInput): Promise<ClaimResult>;
   /**

@@ -3,6 +3,7 @@
  * others'.
  */
 import type { Database } from "bun:sqlite";
+import { createEndRemoved } from "./removals.ts";
 
 export interface Registration {
   readonly lease: number;
@@ -29,10 +30,19 @@ export function registerProcess(db: Database, version: string, now: number): Reg
            WHERE state = 'sending' AND seq IN (SELECT delivery_seq FROM queue WHERE lease IS NOT NULL)`,
         )
         .run();
+      endRemovedInFlight(db, now);
       db.query("UPDATE queue SET lease = NULL WHERE lease IS NOT NULL").run();
       return { lease: Number(lastInsertRowid), rescuedCount: changes };
     })
     .immediate();
+}
+
+/** What was taken back while it was in flight is not sent again. */
+function endRemovedInFlight(db: Database, now: number): void {
+  const removed = `SELECT seq FROM delivery
+    WHERE deleted_at IS NOT NULL AND seq IN (SELECT delivery_seq FROM queue WHERE lease IS NOT NULL)`;
+  const endRemoved = createEndRemoved(db);
+  for (const { seq } of db.query<{ seq: number }, []>(removed).all()) endRemoved(seq, now);
 }
 
 export function createProcessWrites(db: Database, lease: number) {

@@ -4,9 +4,11 @@
  */
 import type { Database } from "bun:sqlite";
 import type { CallbackFilter } from "../domain/callback.ts";
+import type { DatedFilter, DatedLookup } from "../domain/dated.ts";
 import type { HistoryFilter } from "../domain/history.ts";
 import type { DeliveryFilter, EventFilter, Lookup, RejectionFilter } from "../domain/reads.ts";
 import type { RollupFilter } from "../domain/rollup.ts";
+import { getDated, isBoundedDatedList, listDated } from "./dated-deliveries.ts";
 import { countHistory, isBoundedHistory, listHistory } from "./history.ts";
 import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
 import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
@@ -28,6 +30,8 @@ export type Query =
   | { readonly name: "countBacklog"; readonly input: number }
   | { readonly name: "listHistory"; readonly input: HistoryFilter }
   | { readonly name: "countHistory"; readonly input: { readonly profile: string; readonly lane: number } }
+  | { readonly name: "listDated"; readonly input: DatedFilter }
+  | { readonly name: "getDated"; readonly input: DatedLookup }
   | { readonly name: "countDeliveries" };
 
 export type ListQuery = Extract<Query, { readonly name: "listEvents" | "listDeliveries" | "listRejections" }>;
@@ -54,6 +58,10 @@ export function runQuery(db: Database, query: Query): unknown {
       return listHistory(db, query.input);
     case "countHistory":
       return countHistory(db, query.input);
+    case "listDated":
+      return listDated(db, query.input);
+    case "getDated":
+      return getDated(db, query.input);
     case "countDeliveries":
       return countDeliveries(db);
     case "listCallbackExecutions":
@@ -78,6 +86,8 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
       return isBoundedDeliveryList(query.input, isOnlyProject);
     case "listRejections":
       return isBoundedRejectionList(query.input, isOnlyProject);
+    case "listDated":
+      return isBoundedDatedList(query.input);
     case "listHistory":
       return isBoundedHistory(query.input);
     case "countHistory":

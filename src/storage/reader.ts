@@ -4,6 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import type { CallbackReads } from "../domain/callback.ts";
+import type { DatedReads } from "../domain/dated.ts";
 import { AppError } from "../domain/errors.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { ListReads } from "../domain/reads.ts";
@@ -13,7 +14,7 @@ import { isBounded, isList, type Query, runQuery } from "./queries.ts";
 import { ReadThread } from "./read-thread.ts";
 
 export interface Reader {
-  readonly lists: ListReads & CallbackReads & Pick<HistoryReads, "listHistory" | "countHistory">;
+  readonly lists: ListReads & CallbackReads & DatedReads & Pick<HistoryReads, "listHistory" | "countHistory">;
   close(): void;
 }
 
@@ -52,6 +53,8 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
       getCallbackExecution: (input) => run({ name: "getCallbackExecution", input }),
       listHistory: (input) => run({ name: "listHistory", input }),
       countHistory: (input) => run({ name: "countHistory", input }),
+      listDated: (input) => run({ name: "listDated", input }),
+      getDated: (input) => run({ name: "getDated", input }),
       countDeliveries: () => run({ name: "countDeliveries" }),
       readRollups: (input) => run({ name: "readRollups", input }),
       countBacklog: (lane) => run({ name: "countBacklog", input: lane }),

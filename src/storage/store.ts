@@ -164,6 +164,12 @@ function writingVerbs(
         { weightBytes: send.delivery.payload.body.byteLength + COMMAND_BYTES },
       ),
     erase: (input) => submit({ verb: "erase", ...input }),
+    createCharged: (charged) =>
+      writer.submit(
+        { verb: "createCharged", charged },
+        { weightBytes: (charged.delivery.payload?.body.byteLength ?? 0) + COMMAND_BYTES },
+      ),
+    removeDelivery: (removal) => submit({ verb: "removeDelivery", removal }),
     claim: (input) => submit({ verb: "claim", input }),
     // Kept when it tells of what has happened already. What somebody merely wishes (cancel, replay) can be
     // refused.

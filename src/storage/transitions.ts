@@ -14,6 +14,7 @@ import {
 } from "../domain/delivery.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
 import type { Lines } from "./lines.ts";
+import { createEndRemoved } from "./removals.ts";
 
 /** The queue row by its whole primary key. */
 export const DEQUEUE_LEASED_SQL =
@@ -28,10 +29,11 @@ interface Parts {
 
 interface TransitionContext extends Parts {
   readonly statements: Statements;
+  readonly endRemoved: (seq: number, at: number) => void;
 }
 
 export function createTransition(db: Database, parts: Parts): (change: Transition) => boolean {
-  const context = { statements: prepareStatements(db), ...parts };
+  const context = { statements: prepareStatements(db), endRemoved: createEndRemoved(db), ...parts };
   return (change) => applyTransition(change, context);
 }
 
@@ -83,7 +85,7 @@ function prepareStatements(db: Database) {
  * body left to send. Throws for a change that the state table does not know.
  */
 function applyTransition(asked: Transition, context: TransitionContext): boolean {
-  const { statements, insertDelivery } = context;
+  const { statements, insertDelivery, endRemoved } = context;
   const change = withoutRetryOfErased(asked, statements);
   const { seq, from, to } = change;
   if (!NEXT_STATES[from].includes(to)) throw new Error(`delivery ${seq}: ${from} never becomes ${to}`);
@@ -99,6 +101,7 @@ function applyTransition(asked: Transition, context: TransitionContext): boolean
   if (isReplay) statements.countReplay.run(seq);
   if (to === "fetched") statements.noteFetched.run(change.at, seq);
   recordAttempt(change, statements);
+  if (from === "sending" && hasQueueRow(to)) endRemoved(seq, change.at);
   for (const followUp of change.followUps) {
     insertDelivery(followUp, { eventSeq: null, payloadSeq: null, createdAt: change.at });
   }

@@ -46,7 +46,7 @@ describe("Defaults", () => {
       },
       log: { level: "info" },
       dev: { echo: false },
-      projects: [{ id: "default", apiKeys: [], pyfly: null, hookbridge: null }],
+      projects: [{ id: "default", apiKeys: [], pyfly: null, hookbridge: null, posthook: null }],
       sources: [],
       endpoints: [],
       subscriptions: [],

@@ -3,8 +3,10 @@
  * a sort.
  */
 import { beforeAll, expect, test } from "bun:test";
+import type { DatedFilter } from "../../src/domain/dated.ts";
 import type { DeliveryFilter, EventFilter, RejectionFilter } from "../../src/domain/reads.ts";
 import { CLAIM_SQL, NEXT_DUE_SQL } from "../../src/storage/claims.ts";
+import { datedListSql, isBoundedDatedList } from "../../src/storage/dated-deliveries.ts";
 import { historySql } from "../../src/storage/history.ts";
 import { NEXT_IN_LINE_SQL } from "../../src/storage/lines.ts";
 import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
@@ -175,4 +177,36 @@ test.each(HISTORIES)("a page of history %j in state %s is one range of an index"
   // The page itself comes out of the index in order; only its few rows are put in order again by the join.
   expect(steps.filter((step) => step.startsWith("SCAN d")).length).toBeLessThanOrEqual(1);
   expect(steps.filter((step) => step.includes("TEMP B-TREE")).length).toBeLessThanOrEqual(1);
+});
+
+const DATED = {
+  project,
+  profile: "posthook",
+  sortBy: "scheduledAt",
+  isDescending: false,
+  limit: 10,
+} as const;
+
+const DATED_LISTS: readonly [string, DatedFilter, string][] = [
+  ["all", DATED, "delivery_dated (project=?)"],
+  ["after an instant", { ...DATED, scheduledAfter: 1 }, "delivery_dated (project=? AND scheduled_at>?)"],
+  ["by making", { ...DATED, sortBy: "createdAt", isDescending: true }, "delivery_dated_created (project=?)"],
+  ["waiting", { ...DATED, states: ["queued", "held"] }, "delivery_dated_active (project=?)"],
+  ["given up", { ...DATED, states: ["dead", "cancelled"] }, "delivery_dated_failed (project=?)"],
+];
+
+test.each(DATED_LISTS)("a dated list of %s walks one index and sorts nothing", (_name, filter, index) => {
+  const { page, count } = datedListSql(filter);
+  for (const sql of [page, count]) {
+    const steps = queryPlan(store.db, sql).filter((step) => !/^(CO-ROUTINE|SCAN c$|SCAN \()/.test(step));
+    expect(steps.find((step) => step.includes("delivery_dated"))).toContain(`INDEX ${index}`);
+    expectSearchesOnly(steps.map((step) => step.replace(/ LEFT-JOIN$/, "")));
+  }
+});
+
+test("a dated list is bounded where its filters are on the column that it is sorted by", () => {
+  expect(isBoundedDatedList({ ...DATED, scheduledAfter: 1 })).toBe(true);
+  expect(isBoundedDatedList({ ...DATED, createdAfter: 1 })).toBe(false);
+  expect(isBoundedDatedList({ ...DATED, states: ["dead"] })).toBe(false);
+  expect(isBoundedDatedList({ ...DATED, offset: 1_001 })).toBe(false);
 });

@@ -377,6 +377,8 @@ function contextOf(
     sends: engine.sends,
     sources: engine.sources,
     history: store,
+    dated: engine.dated,
+    datedReads: store,
     durationBucketsMs: DURATION_BUCKETS_MS,
     latenessBucketsMs: LATENESS_BUCKETS_MS,
     hasEcho: options.hasEcho ?? false,
