@@ -66,10 +66,14 @@ export async function measureBacklog(bench: Bench, emit: (rows: readonly Row[]) 
   );
 }
 
-/** Makes the store with its sources and endpoints by starting once, then fills it. */
-async function prepare(bench: Bench, folder: string, count: number): Promise<void> {
+/** Makes a store with its sources and endpoints, by starting once. */
+export async function makeStore(bench: Bench, folder: string): Promise<void> {
   const product = await startProduct(bench.program, { mode: "path", folder, sinkUrl: NO_SINK_URL });
   await product.stop();
+}
+
+async function prepare(bench: Bench, folder: string, count: number): Promise<void> {
+  await makeStore(bench, folder);
   const startMs = performance.now();
   await seedBacklog(folder, count, (done) => {
     bench.checkTime();

@@ -20,6 +20,9 @@ export interface Durations {
   readonly timers: number;
   readonly fewKeys: number;
   readonly manyKeys: number;
+  /** Schedules that are due at one instant. */
+  readonly schedules: number;
+  readonly fastTimers: number;
 }
 
 const FULL: Durations = {
@@ -35,6 +38,8 @@ const FULL: Durations = {
   timers: 1_000,
   fewKeys: 1_000,
   manyKeys: 5_000_000,
+  schedules: 100_000,
+  fastTimers: 10_000,
 };
 
 const QUICK: Durations = {
@@ -50,6 +55,8 @@ const QUICK: Durations = {
   timers: 500,
   fewKeys: 1_000,
   manyKeys: 1_000_000,
+  schedules: 10_000,
+  fastTimers: 2_000,
 };
 
 /** In the closed loop. */

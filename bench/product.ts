@@ -13,7 +13,7 @@ const BINARY = join(ROOT, "dist/postern");
 const SOURCE = join(ROOT, "src/main.ts");
 /** For tables of a throughput endpoint: as many attempts under way as the ceiling has slots. */
 export const CONCURRENCY = 64;
-const API_KEY = "bench-key-of-one-run";
+export const API_KEY = "bench-key-of-one-run";
 /** Fixed, so that a store can be filled from outside between two starts. */
 export const MASTER_KEY_HEX = "5a".repeat(32);
 const START_LIMIT_MS = 60_000;
@@ -30,6 +30,8 @@ export interface Product extends Subject {
   /** From the start of the process to the first 200 of /readyz. */
   readonly readyMs: number;
   failedAttempts(endpoint: string): Promise<number>;
+  /** Runs of schedules that their lanes have. */
+  scheduleRuns(): Promise<number>;
   /** Lets it drain and close its store, so that it can be started again. */
   stop(): Promise<void>;
 }
@@ -82,6 +84,7 @@ export async function startProduct(program: ProductProgram, options: ProductOpti
     isForwarding: mode === "path",
     url: `${base}/in/${mode}`,
     failedAttempts: async (endpoint) => (await scrape())(ATTEMPTS, labels(endpoint, "failed")),
+    scheduleRuns: async () => (await scrape())("postern_schedule_runs_total", 'project="default"'),
     counts: async () => {
       const read = await scrape();
       const delivered = read(ATTEMPTS, labels("sink", "succeeded"));

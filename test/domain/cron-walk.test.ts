@@ -1,35 +1,19 @@
 /**
  * The next run against a walk through every minute of the zone's clock (cron-walk.ts), in ranges picked from
- * ten years. POSTERN_WALK_YEARS=10 walks all of the last ten years in every zone, which takes minutes.
+ * ten years. test/slow/cron-years.test.ts walks all of them.
  */
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Cron, nextFireAt, parseCron, previousFireAt } from "../../src/domain/cron.ts";
+import { nextFireAt, previousFireAt } from "../../src/domain/cron.ts";
 import { DAY, HOUR, MINUTE } from "../../src/domain/duration.ts";
 import { spanAt } from "../../src/domain/zone.ts";
+import { cronOf, firesBackBetween, firesBetween, show, ZONES } from "./cron-between.ts";
 import { readWallClock, type WalkedSchedule, walk, walkedSchedule } from "./cron-walk.ts";
 
 const FROM = Date.UTC(2016, 0, 1);
 const TO = Date.UTC(2026, 0, 1);
 const RANGE_MS = 3 * DAY;
 const RUNS = 60;
-const YEARS = Number(process.env.POSTERN_WALK_YEARS ?? 0);
-const SCHEDULES_PER_ZONE = 40;
-
-const ZONES = [
-  "Europe/Berlin",
-  "America/New_York",
-  "Australia/Lord_Howe",
-  "America/Sao_Paulo",
-  "Africa/Casablanca",
-  "Antarctica/Troll",
-  "Asia/Pyongyang",
-  "Asia/Gaza",
-  "Asia/Kathmandu",
-  "America/Havana",
-  "America/Caracas",
-  "UTC",
-];
 
 /**
  * Where a range lies: anywhere, or around a change of the clocks. The missing day is older than ten years.
@@ -53,36 +37,6 @@ function toChange({ zone, at }: { zone: string; at: number }): { zone: string; a
   return { zone, at: Number.isFinite(endAt) && endAt < TO ? endAt - 26 * HOUR : at };
 }
 
-/** Null for a schedule of impossible dates only, which is refused. */
-function cronOf(text: string): Cron | null {
-  const parsed = parseCron(text);
-  if (parsed.ok) return parsed.cron;
-  expect(parsed.problems).toEqual(["never fires: no month has such a day"]);
-  return null;
-}
-
-function firesBetween(cron: Cron, zone: string, range: readonly [number, number]): number[] {
-  const fires: number[] = [];
-  let at = nextFireAt(cron, zone, range[0] - 1);
-  while (at !== null && at < range[1]) {
-    fires.push(at);
-    at = nextFireAt(cron, zone, at);
-  }
-  return fires;
-}
-
-function firesBackBetween(cron: Cron, zone: string, range: readonly [number, number]): number[] {
-  const fires: number[] = [];
-  let at = previousFireAt(cron, zone, range[1]);
-  while (at !== null && at >= range[0]) {
-    fires.push(at);
-    at = previousFireAt(cron, zone, at);
-  }
-  return fires.reverse();
-}
-
-const show = (fires: readonly number[]) => fires.map((at) => new Date(at).toISOString());
-
 describe("The next run", () => {
   test("is what a walk through every minute finds, forwards and backwards", () => {
     const check = (schedule: WalkedSchedule, { zone, at }: { zone: string; at: number }) => {
@@ -94,30 +48,6 @@ describe("The next run", () => {
     };
     fc.assert(fc.property(walkedSchedule, place, check), { numRuns: RUNS });
   });
-
-  test.skipIf(YEARS === 0).each([...ZONES, "Pacific/Apia"])(
-    "is what a walk through all the years finds in %s",
-    (zone) => {
-      const to = zone === "Pacific/Apia" ? Date.UTC(2016, 0, 1) : TO;
-      const from = to - YEARS * 365 * DAY;
-      const clock = readWallClock(zone, from, to);
-      for (const schedule of fc.sample(walkedSchedule, SCHEDULES_PER_ZONE)) {
-        const cron = cronOf(schedule.text);
-        if (cron === null) continue;
-        const found = walk(schedule, clock, from);
-        // Compared as text only when they differ: a long list costs more to print than to find.
-        const next = firesBetween(cron, zone, [from, to]);
-        const previous = firesBackBetween(cron, zone, [from, to]);
-        if (Bun.deepEquals(next, found) && Bun.deepEquals(previous, found)) continue;
-        expect({ schedule: schedule.text, fires: show(next) }).toEqual({
-          schedule: schedule.text,
-          fires: show(found),
-        });
-        expect(show(previous)).toEqual(show(found));
-      }
-    },
-    3_600_000,
-  );
 });
 
 /** Also with seconds: whatever second field, before the fields of a walked schedule. */

@@ -41,8 +41,28 @@ export interface WallClock {
   readonly walls: Int32Array;
 }
 
+/** Of one offset from end to end when both ends agree: no zone leaves an offset and comes back so soon. */
+const STRIDE = 15;
+
 /** Reads the zone's clock for every minute from a day before `fromAt` up to `toAt`. */
 export function readWallClock(zone: string, fromAt: number, toAt: number): WallClock {
+  const read = clockReader(zone);
+  const startAt = fromAt - LEAD_MINUTES * MINUTE_MS;
+  const walls = new Int32Array(Math.ceil((toAt - startAt) / MINUTE_MS));
+  const readAt = (index: number) => read(startAt + index * MINUTE_MS);
+  for (let from = 0; from < walls.length; from += STRIDE) {
+    const to = Math.min(from + STRIDE, walls.length);
+    const wall = readAt(from);
+    const isSteady = readAt(to) - wall === to - from;
+    for (let index = from; index < to; index++) {
+      walls[index] = isSteady ? wall + index - from : readAt(index);
+    }
+  }
+  return { startAt, walls };
+}
+
+/** Returns a reader of local minutes since 1970. */
+function clockReader(zone: string): (at: number) => number {
   const format = new Intl.DateTimeFormat("en-GB", {
     timeZone: zone,
     hourCycle: "h23",
@@ -52,15 +72,12 @@ export function readWallClock(zone: string, fromAt: number, toAt: number): WallC
     hour: "2-digit",
     minute: "2-digit",
   });
-  const startAt = fromAt - LEAD_MINUTES * MINUTE_MS;
-  const walls = new Int32Array(Math.ceil((toAt - startAt) / MINUTE_MS));
-  for (let index = 0; index < walls.length; index++) {
+  return (at) => {
     // "29/03/2026, 03:00"
-    const text = format.format(startAt + index * MINUTE_MS);
+    const text = format.format(at);
     const part = (from: number, to: number) => Number(text.slice(from, to));
-    walls[index] = Date.UTC(part(6, 10), part(3, 5) - 1, part(0, 2), part(12, 14), part(15, 17)) / MINUTE_MS;
-  }
-  return { startAt, walls };
+    return Date.UTC(part(6, 10), part(3, 5) - 1, part(0, 2), part(12, 14), part(15, 17)) / MINUTE_MS;
+  };
 }
 
 /** Returns every instant from `fromAt` on at which the schedule fires while the clock was read. */
