@@ -21,6 +21,8 @@ export interface ApiKey {
   /** Lower-case hex of the key's SHA-256; the key itself is stored nowhere. */
   readonly hash: string;
   readonly label: string | null;
+  /** How it begins, to tell keys apart by; absent where nobody wrote it down. */
+  readonly hint?: string | null;
   readonly scope: KeyScope;
   readonly door: Door;
   readonly createdAt: number;

@@ -41,6 +41,8 @@ export interface RollupCounts {
   readonly discarded: number;
   /** Requests made. What was never sent (blocked, refused by a breaker) is one, too. */
   readonly attempts: number;
+  /** Handed out in pull mode. */
+  readonly fetched: number;
   /** Attempts after a delivery's first. */
   readonly retries: number;
   readonly attemptsSucceeded: number;
@@ -53,6 +55,8 @@ export interface RollupCounts {
 /** Counts to be added to one minute of one endpoint. */
 export interface RollupDelta extends RollupCounts {
   readonly project: string;
+  /** A profile that is summed up as a whole, too; null or absent: none. */
+  readonly profile?: string | null;
   readonly lane: number;
   /** The beginning of the minute. */
   readonly at: number;
@@ -73,6 +77,11 @@ export interface RollupFilter {
   readonly to: number;
 }
 
+/** The project whose WHOLE_PROJECT is one profile's share of a real one. No project's name has a slash. */
+export function projectShare(project: string, profile: string): string {
+  return `${project}/${profile}`;
+}
+
 /** A day of minutes and a little; two months of hours. */
 export const ROLLUP_ROWS_MAX = 1_500;
 
@@ -83,6 +92,7 @@ export const NO_COUNTS: RollupCounts = {
   cancelled: 0,
   discarded: 0,
   attempts: 0,
+  fetched: 0,
   retries: 0,
   attemptsSucceeded: 0,
   attemptsFailed: 0,
@@ -111,6 +121,7 @@ export function addCounts(a: RollupCounts, b: RollupCounts): RollupCounts {
     cancelled: a.cancelled + b.cancelled,
     discarded: a.discarded + b.discarded,
     attempts: a.attempts + b.attempts,
+    fetched: a.fetched + b.fetched,
     retries: a.retries + b.retries,
     attemptsSucceeded: a.attemptsSucceeded + b.attemptsSucceeded,
     attemptsFailed: a.attemptsFailed + b.attemptsFailed,

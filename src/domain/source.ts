@@ -68,6 +68,12 @@ export interface Source {
   readonly methods: readonly string[];
   /** Null: the server's own limit. */
   readonly bodyBytesMax: number | null;
+  /** In pull mode: what its deliveries are filed under; "pull" when absent. */
+  readonly profile?: string;
+  /** JSON of the door that made it, and read by none other. */
+  readonly extra?: string;
+  /** Likewise, but secret: sealed in the store. */
+  readonly secret?: string;
   readonly pausedAt: number | null;
   readonly createdAt: number;
   readonly updatedAt: number;

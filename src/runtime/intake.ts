@@ -132,8 +132,8 @@ export class Intake {
           return { ...plan, delivery: { ...plan.delivery, id, spec } };
         });
       case "pull": {
-        const { project, id, seq } = routing.source;
-        const target = { project, id, lane: pullLane(seq), profile: PULL_PROFILE };
+        const { project, id, seq, profile = PULL_PROFILE } = routing.source;
+        const target = { project, id, lane: pullLane(seq), profile };
         return [
           { endpoint: null, delivery: this.#delivery(target, { state: "stored", dueAt }), place: null },
         ];

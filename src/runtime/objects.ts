@@ -55,6 +55,7 @@ export interface NewKey {
   readonly project: string;
   readonly label: string | null;
   readonly scope: KeyScope;
+  readonly hint?: string;
   /** The key itself, for doors whose keys have a form of their own; made here when absent. */
   readonly text?: string;
 }

@@ -22,7 +22,7 @@ export type DeclaredEndpoint = Omit<
 >;
 export type DeclaredSource = Omit<Source, "seq" | "id" | "door" | RunTime>;
 export type DeclaredSubscription = Omit<Subscription, "seq" | "id" | "door" | RunTime>;
-export type DeclaredKey = Pick<ApiKey, "project" | "hash" | "label" | "scope">;
+export type DeclaredKey = Pick<ApiKey, "project" | "hash" | "label" | "scope" | "hint">;
 type RunTime = "pausedAt" | "createdAt" | "updatedAt" | "deletedAt";
 
 export interface Declarations {

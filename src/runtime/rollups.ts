@@ -6,6 +6,7 @@
 import type { AttemptRecord } from "../domain/attempt.ts";
 import type { StoreChange } from "../domain/change.ts";
 import type { Transition } from "../domain/delivery.ts";
+import { NATIVE_PROFILE } from "../domain/native-profile.ts";
 import { bucketStart, latencyBucket, type RollupDelta } from "../domain/rollup.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { Directory } from "./directory.ts";
@@ -18,7 +19,7 @@ export interface RollupStore {
 export interface RollupsOptions {
   readonly clock: Clock;
   readonly store: RollupStore;
-  readonly directory: Pick<Directory, "endpointOfLane">;
+  readonly directory: Pick<Directory, "endpointOfLane" | "sourceOfSeq">;
   readonly log: Log;
 }
 
@@ -69,26 +70,31 @@ export class Rollups {
     await this.flush();
   }
 
-  #noteCreated(lane: number, { delivery, createdAt }: Extract<StoreChange, { kind: "created" }>): void {
-    // Sources in pull mode have negative numbers and nothing is sent for them.
-    if (lane > 0) this.#sum(lane, delivery.project, createdAt).created += 1;
+  #noteCreated(lane: number, { createdAt }: Extract<StoreChange, { kind: "created" }>): void {
+    const sum = this.#sum(lane, createdAt);
+    if (sum) sum.created += 1;
   }
 
   #noteMoved(change: Transition): void {
-    const endpoint = this.#options.directory.endpointOfLane(change.lane);
-    if (!endpoint) return;
-    const sum = this.#sum(change.lane, endpoint.project, change.at);
+    const sum = this.#sum(change.lane, change.at);
+    if (!sum) return;
+    if (change.to === "fetched") sum.fetched += 1;
     const { to, attempt } = change;
     if (to === "succeeded" || to === "dead" || to === "cancelled" || to === "discarded") sum[to] += 1;
     if (attempt !== null) countAttempt(sum, attempt, change.from === "awaiting");
   }
 
-  #sum(lane: number, project: string, at: number): Open {
+  /** Null for lanes that nobody asks about: those of sources in pull mode, unless they have a profile. */
+  #sum(lane: number, at: number): Open | null {
     const minute = bucketStart(at, "minute");
     const known = this.#open.get(lane);
     if (known?.at === minute) return known;
     if (known) this.#pending.push(known);
-    const sum = newSum(project, lane, minute);
+    const { directory } = this.#options;
+    const owner = lane > 0 ? directory.endpointOfLane(lane) : directory.sourceOfSeq(-lane);
+    if (!owner || (lane < 0 && owner.profile === undefined)) return null;
+    const profile = owner.profile === NATIVE_PROFILE.name ? null : (owner.profile ?? null);
+    const sum = newSum({ project: owner.project, lane, at: minute, profile });
     this.#open.set(lane, sum);
     this.#arm();
     return sum;
@@ -123,14 +129,13 @@ export class Rollups {
   }
 }
 
-function newSum(project: string, lane: number, at: number): Open {
+function newSum(of: Pick<RollupDelta, "project" | "lane" | "at" | "profile">): Open {
   const ended = { succeeded: 0, dead: 0, cancelled: 0, discarded: 0 };
   const tried = { attempts: 0, retries: 0, attemptsSucceeded: 0, attemptsFailed: 0 };
   return {
-    project,
-    lane,
-    at,
+    ...of,
     created: 0,
+    fetched: 0,
     ...ended,
     ...tried,
     durationSumMs: 0,

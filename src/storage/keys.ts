@@ -18,6 +18,7 @@ interface ApiKeyRecord {
   project: string;
   hash: Uint8Array;
   label: string | null;
+  hint: string | null;
   scope: KeyScope;
   door: string;
   created_at: number;
@@ -33,7 +34,8 @@ export function createKeyWrites(db: Database) {
     "UPDATE project SET retired_at = coalesce(retired_at, ?) WHERE name = ? RETURNING *",
   );
   const putKeyRow = db.query<ApiKeyRecord, (Uint8Array | string | number | null)[]>(
-    `INSERT INTO api_key (id, project, hash, label, scope, door, created_at) VALUES (?, ?, ?, ?, ?, ?, ?)
+    `INSERT INTO api_key (id, project, hash, label, scope, door, hint, created_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?)
      ON CONFLICT (hash) DO UPDATE SET project = excluded.project, label = excluded.label,
        scope = excluded.scope,
        door = excluded.door, deleted_at = NULL
@@ -49,8 +51,9 @@ export function createKeyWrites(db: Database) {
   }
 
   function putApiKey(definition: ApiKeyDefinition, now: number): ApiKey {
-    const { id, project, hash, label, scope, door } = definition;
-    const row = putKeyRow.get(idBytes(id), project, Buffer.from(hash, "hex"), label, scope, door, now);
+    const { id, project, label, scope, door, hint = null } = definition;
+    const hash = Buffer.from(definition.hash, "hex");
+    const row = putKeyRow.get(idBytes(id), project, hash, label, scope, door, hint, now);
     return readApiKey(row as ApiKeyRecord);
   }
 
@@ -92,6 +95,7 @@ function readApiKey(row: ApiKeyRecord): ApiKey {
     project: row.project,
     hash: Buffer.from(row.hash).toString("hex"),
     label: row.label,
+    ...(row.hint === null ? {} : { hint: row.hint }),
     scope: row.scope,
     door: row.door,
     createdAt: row.created_at,

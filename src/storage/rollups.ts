@@ -6,6 +6,7 @@ import {
   addHistograms,
   bucketStart,
   type Histogram,
+  projectShare,
   ROLLUP_BUCKETS,
   ROLLUP_ROWS_MAX,
   type RollupBucket,
@@ -24,6 +25,7 @@ const SUMS = [
   "cancelled",
   "discarded",
   "attempts",
+  "fetched",
   "retries",
   "attempts_succeeded",
   "attempts_failed",
@@ -55,8 +57,8 @@ export function createRollupWrites(db: Database) {
        duration_max_ms = max(duration_max_ms, excluded.duration_max_ms), durations = excluded.durations`,
   );
 
-  function addTo(lane: number, bucket: RollupBucket, delta: RollupDelta): void {
-    const key: Key = [delta.project, lane, ROLLUP_BUCKETS[bucket], bucketStart(delta.at, bucket)];
+  function addTo([project, lane]: Target, bucket: RollupBucket, delta: RollupDelta): void {
+    const key: Key = [project, lane, ROLLUP_BUCKETS[bucket], bucketStart(delta.at, bucket)];
     const before = known.get(...key);
     const durations = addHistograms(before ? readHistogram(before.durations) : {}, delta.durations);
     add.run(...key, ...sumsOf(delta), delta.durationMaxMs, JSON.stringify(durations));
@@ -64,9 +66,9 @@ export function createRollupWrites(db: Database) {
 
   function addRollups(deltas: readonly RollupDelta[]): void {
     for (const delta of deltas) {
-      for (const lane of [delta.lane, WHOLE_PROJECT]) {
-        addTo(lane, "minute", delta);
-        addTo(lane, "hour", delta);
+      for (const target of targetsOf(delta)) {
+        addTo(target, "minute", delta);
+        addTo(target, "hour", delta);
       }
     }
   }
@@ -74,13 +76,24 @@ export function createRollupWrites(db: Database) {
   return { addRollups };
 }
 
+type Target = readonly [project: string, lane: number];
+
+/** Where it counts. Nothing is sent for what waits to be pulled, so the whole project leaves that out. */
+function targetsOf({ project, lane, profile }: RollupDelta): Target[] {
+  const targets: Target[] = [[project, lane]];
+  if (lane > 0) targets.push([project, WHOLE_PROJECT]);
+  if (profile) targets.push([projectShare(project, profile), WHOLE_PROJECT]);
+  return targets;
+}
+
 function sumsOf(delta: RollupDelta): number[] {
-  const { created, succeeded, dead, cancelled, discarded, attempts, retries } = delta;
+  const { created, succeeded, dead, cancelled, discarded, attempts, fetched, retries } = delta;
   const ended = [succeeded, dead, cancelled, discarded];
   return [
     created,
     ...ended,
     attempts,
+    fetched,
     retries,
     delta.attemptsSucceeded,
     delta.attemptsFailed,

@@ -23,7 +23,7 @@ interface SourceRecord {
 }
 
 type Spec = Omit<SourceDefinition, "id" | "project" | "name" | "door" | keyof Secrets>;
-type Secrets = Pick<Source, "verify" | "challenge">;
+type Secrets = Pick<Source, "verify" | "challenge" | "secret">;
 
 export function createSourceWrites(db: Database, sealing: Sealing) {
   const put = db.query<SourceRecord, (string | number | Uint8Array)[]>(
@@ -42,8 +42,8 @@ export function createSourceWrites(db: Database, sealing: Sealing) {
   const toSource = (record: SourceRecord | null) => (record ? readSource(record, sealing) : null);
 
   function putSource(definition: SourceDefinition, now: number): Source {
-    const { id, project, name, door, verify, challenge, ...spec } = definition;
-    const secrets: Secrets = { verify, challenge };
+    const { id, project, name, door, verify, challenge, secret, ...spec } = definition;
+    const secrets: Secrets = { verify, challenge, ...(secret === undefined ? {} : { secret }) };
     const sealed = sealing.seal(`source:${id}`, secrets);
     try {
       const row = put.get(idBytes(id), project, name, door, JSON.stringify(spec), sealed, now, now);

@@ -43,6 +43,8 @@ async function dispatch(
   const found = router.find(request.method, context.path);
   if (found.kind === "none" && isOtherProtocol(request.headers)) return answerElsewhere(context);
   const principal = authenticate(request.headers, service.context.directory);
+  service.noteUse(principal.keyId);
+  service.takeRequest(principal.project);
   if (found.kind !== "route") throw missing(found);
   const { method, scope = method === "GET" ? "read" : "admin" } = found.route;
   authorize(principal, scope);

@@ -1,7 +1,12 @@
 /** Every route of the dialect, noun by noun. */
+import { actorRoute, billingRoutes, projectRoutes } from "./account.ts";
+import { apiKeyRoutes } from "./api-keys.ts";
+import { deleteRoutes, messageKind, replayRoutes } from "./bulk.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { logRoutes } from "./logs.ts";
 import { messageRoutes } from "./messages.ts";
+import { metricRoutes } from "./metric-routes.ts";
+import { OUTBOUND } from "./profiles.ts";
 import type { Call, Route } from "./router.ts";
 import { sendRoute } from "./send.ts";
 import type { Service } from "./service.ts";
@@ -9,12 +14,20 @@ import { rotateSecretRoute, signingKeyRoutes } from "./signing-keys.ts";
 
 export function createRoutes(service: Service): Route[] {
   const endpointOf = (call: Call) => service.endpoint(call.project, call.param("id"));
+  const messages = messageKind(service, OUTBOUND);
   return [
     ...endpointRoutes(service),
     ...signingKeyRoutes(service, "/v1/endpoints/:id", endpointOf),
     rotateSecretRoute(service, endpointOf),
     sendRoute(service),
     ...messageRoutes(service),
+    ...replayRoutes(service, "/v1/messages", messages),
+    ...deleteRoutes(service, "/v1/messages", messages),
     ...logRoutes(service),
+    ...metricRoutes(service),
+    ...apiKeyRoutes(service),
+    ...projectRoutes(service),
+    actorRoute(service),
+    ...billingRoutes(service),
   ];
 }

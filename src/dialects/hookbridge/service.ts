@@ -1,4 +1,5 @@
 /** What the routes share: the engine's verbs, the settings of a project, and how objects are looked up. */
+import { MINUTE } from "../../domain/duration.ts";
 import type { Endpoint } from "../../domain/endpoint.ts";
 import { type Id, readId } from "../../domain/id.ts";
 import type { HookbridgeSettings, ProjectSettings } from "../../domain/project-settings.ts";
@@ -17,6 +18,9 @@ export class Service {
 
   /** The last change of each object that is being changed. */
   readonly #turns = new Map<Id, Promise<unknown>>();
+
+  readonly #requests = new Map<string, { readonly minute: number; readonly count: number }>();
+  readonly #usedAt = new Map<Id, number>();
 
   constructor(context: DialectContext) {
     this.context = context;
@@ -43,6 +47,31 @@ export class Service {
       if (!isSame)
         await this.changeEndpoint(endpoint, { retry, timeoutMs, extra: { ...extra, signingTime } });
     }
+  }
+
+  /** Counts a request by whole minutes; throws BURST_LIMIT_EXCEEDED when the project has used its own up. */
+  takeRequest(project: string): void {
+    const { requestsPerMinute } = this.settingsOf(project);
+    if (requestsPerMinute === 0) return;
+    const now = this.context.clock.wallNow();
+    const minute = Math.floor(now / MINUTE);
+    const known = this.#requests.get(project);
+    const count = known?.minute === minute ? known.count + 1 : 1;
+    this.#requests.set(project, { minute, count });
+    if (count <= requestsPerMinute) return;
+    const retryAfterMs = (minute + 1) * MINUTE - now;
+    throw new Fault("BURST_LIMIT_EXCEEDED", `at most ${requestsPerMinute} requests per minute`, {
+      retryAfterMs,
+    });
+  }
+
+  noteUse(key: Id): void {
+    this.#usedAt.set(key, this.context.clock.now());
+  }
+
+  /** Since the start; null: not used since. */
+  lastUsedAt(key: Id): number | null {
+    return this.#usedAt.get(key) ?? null;
   }
 
   /** Runs `work` once what was asked of this object before has ended, so that each change sees the last. */

@@ -85,6 +85,15 @@ export function readCursor(text: string): HistoryPlace {
   return { createdAt: Number(found[1]), seq: Number(found[2]) };
 }
 
+/** A ratio from 0 to 1, and 0 of nothing (protocol section 8). */
+export function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
+
+export function average(sum: number, count: number): number {
+  return count === 0 ? 0 : Math.round(sum / count);
+}
+
 export function sha256(bytes: Uint8Array | string): string {
   return new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
 }

@@ -36,3 +36,9 @@ CREATE TABLE payload_expiry (
   payload_seq INTEGER NOT NULL,
   PRIMARY KEY (expires_at, payload_seq)
 ) STRICT, WITHOUT ROWID;
+
+-- What was handed out in pull mode counts like what was sent.
+ALTER TABLE rollup ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0;
+
+-- How a key begins, where its maker wanted it shown: the rest of it is known by its hash only.
+ALTER TABLE api_key ADD COLUMN hint TEXT;
