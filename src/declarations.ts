@@ -31,6 +31,7 @@ export function toDeclarations(config: Config): Declarations {
     sources: config.sources.map(toSource),
     subscriptions: config.subscriptions,
     schedules: config.schedules.map(toSchedule),
+    egress: new Map(config.projects.flatMap(({ id, egress }) => (egress ? [[id, egress]] : []))),
   };
 }
 
@@ -47,7 +48,7 @@ export function toProjectSettings(config: Config): ProjectSettings[] {
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
   const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker } = endpoint;
-  const { ack, pacing } = endpoint;
+  const { ack, pacing, tls, proxy, allowPrivate } = endpoint;
   return {
     project,
     name,
@@ -62,6 +63,9 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
     breaker,
     ack,
     pacing,
+    tls,
+    proxy,
+    allowPrivate,
   };
 }
 

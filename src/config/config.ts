@@ -5,6 +5,7 @@
  * left out.
  */
 
+import type { EndpointEgressConfig, ProjectEgressConfig } from "./egress-schema.ts";
 import type { PosthookConfig } from "./posthook.ts";
 import type { CallbackConfigConfig, PyflyConfig } from "./pyfly-schema.ts";
 import type { ApiKeyScope, Durability, LogConfig } from "./schema.ts";
@@ -105,6 +106,8 @@ export interface ProjectConfig {
   readonly hookbridge: HookbridgeConfig | null;
   /** Null: the project is closed to Posthook's clients. */
   readonly posthook: PosthookConfig | null;
+  /** Null: as `egress` says. */
+  readonly egress: ProjectEgressConfig | null;
 }
 
 export interface HookbridgeConfig {
@@ -248,7 +251,7 @@ export type RetryConfig =
       readonly jitter: number;
     };
 
-export interface EndpointConfig {
+export interface EndpointConfig extends EndpointEgressConfig {
   readonly project: string;
   readonly name: string;
   readonly url: string;

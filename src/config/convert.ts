@@ -21,6 +21,7 @@ import type {
 } from "./config.ts";
 import { toBreaker, toPacing, toRate } from "./convert-pacing.ts";
 import { toHookbridge } from "./dialect-convert.ts";
+import { toEndpointEgress, toProjectEgress } from "./egress-schema.ts";
 import { toPosthook } from "./posthook.ts";
 import { toCallbackConfig, toPyfly } from "./pyfly-schema.ts";
 import type { Declared, DeclaredRetry, DeclaredSecret } from "./schema.ts";
@@ -33,7 +34,14 @@ type DeclaredSchedule = Declared["schedule"][number];
 type DeclaredProject = Declared["project"][number];
 
 /** What is there even when the file does not name it. */
-const DEFAULT_PROJECT = { id: "default", apiKeys: [], pyfly: null, hookbridge: null, posthook: null };
+const DEFAULT_PROJECT = {
+  id: "default",
+  apiKeys: [],
+  pyfly: null,
+  hookbridge: null,
+  posthook: null,
+  egress: null,
+};
 
 /** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
 export function toConfig(declared: Declared, path: string): Config {
@@ -55,7 +63,7 @@ export function toConfig(declared: Declared, path: string): Config {
     projects: hasDefault ? projects : [DEFAULT_PROJECT, ...projects],
     sources: declared.source.map((source) => toSource(source, declared.server)),
     schedules: declared.schedule.map(toSchedule),
-    endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, egress.timeout)),
+    endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, declared)),
     subscriptions: declared.subscription.map(toSubscription),
     callbackConfigs: declared.callback_config.map(toCallbackConfig),
   });
@@ -106,13 +114,14 @@ function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["ma
   return { kind: "file", path: declared.file };
 }
 
-function toProject({ id, api_keys, pyfly, hookbridge, posthook }: DeclaredProject): ProjectConfig {
+function toProject({ id, api_keys, pyfly, hookbridge, posthook, egress }: DeclaredProject): ProjectConfig {
   return {
     id,
     apiKeys: api_keys.map(toApiKey),
     pyfly: pyfly === undefined ? null : toPyfly(pyfly),
     hookbridge: hookbridge === undefined ? null : toHookbridge(hookbridge),
     posthook: posthook === undefined ? null : toPosthook(posthook, posthook.signing_keys.map(toSecret)),
+    egress: egress === undefined ? null : toProjectEgress(egress),
   };
 }
 
@@ -291,8 +300,10 @@ function toSign(rule: DeclaredSign): SignConfig {
   };
 }
 
+type Around = Pick<Declared, "egress" | "project">;
+
 /** `endpoint` must have been decoded and checked without a finding. */
-export function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number): EndpointConfig {
+export function toEndpoint(endpoint: DeclaredEndpoint, around: Around): EndpointConfig {
   const { project, name, url, sign, headers, retry, concurrency, rate, timeout, breaker, ack } = endpoint;
   return {
     project,
@@ -303,11 +314,17 @@ export function toEndpoint(endpoint: DeclaredEndpoint, egressTimeoutMs: number):
     retry: toRetry(retry),
     concurrency,
     rate: toRate(rate),
-    timeoutMs: timeout ?? egressTimeoutMs,
+    timeoutMs: timeout ?? timeoutOf(project, around),
     ack: ack === undefined ? null : { deadlineMs: ack.deadline, deadlineMaxMs: ack.max_deadline },
     breaker: toBreaker(breaker),
     pacing: toPacing(endpoint),
+    ...toEndpointEgress(endpoint),
   };
+}
+
+function timeoutOf(project: string, around: Around): number {
+  const own = around.project.find(({ id }) => id === project)?.egress?.timeout;
+  return own ?? around.egress.timeout;
 }
 
 /** What `all` means without numbers. */

@@ -91,14 +91,16 @@ function judgeSources(
 }
 
 function judgeEndpoints(
-  { endpoint: endpoints, egress }: Declared,
+  declared: Declared,
   context: { root: TableNode; errors: IssueList; judgeEndpoint: JudgeEndpoint },
 ): void {
   const { root, errors, judgeEndpoint } = context;
-  if (errors.touches(["egress"]) || !Array.isArray(endpoints)) return;
+  const { endpoint: endpoints } = declared;
+  const isReadable = !errors.touches(["egress"]) && !errors.touches(["project"]);
+  if (!isReadable || !Array.isArray(endpoints)) return;
   for (const [index, endpoint] of endpoints.entries()) {
     if (errors.touches(["endpoint", index])) continue;
-    for (const { path, message } of judgeEndpoint(toEndpoint(endpoint, egress.timeout))) {
+    for (const { path, message } of judgeEndpoint(toEndpoint(endpoint, declared))) {
       const here = ["endpoint", index, ...path];
       errors.add(here, locate(root, here), { message });
     }

@@ -9,6 +9,7 @@
 
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { Hookbridge } from "./dialect-schema.ts";
+import { EGRESS_KEYS, ProjectEgress } from "./egress-schema.ts";
 import { PACING_KEYS } from "./pacing-schema.ts";
 import { Posthook } from "./posthook.ts";
 import { CallbackConfig, Pyfly } from "./pyfly-schema.ts";
@@ -116,6 +117,7 @@ const Project = Type.Object({
   pyfly: Type.Optional(Pyfly),
   hookbridge: Type.Optional(Hookbridge),
   posthook: Type.Optional(Posthook),
+  egress: Type.Optional(ProjectEgress),
 });
 
 const Dedupe = Type.Object({
@@ -211,6 +213,7 @@ const Endpoint = Type.Object({
   rate: Type.Optional(Rate),
   timeout: Type.Optional(duration()),
   ack: Type.Optional(Ack),
+  ...EGRESS_KEYS,
   ...PACING_KEYS,
 });
 

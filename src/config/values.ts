@@ -306,6 +306,10 @@ export const SECRET = {
       return BASE64.test(key) && [32, 64].includes(Buffer.from(key, "base64").length) ? given : null;
     },
   },
+  pem: {
+    expected: "a text in PEM form, which begins with -----BEGIN",
+    parse: (given) => (given.includes("-----BEGIN ") ? given : null),
+  },
   /** It has to survive an Authorization header. */
   apiKey: {
     expected: "visible ASCII characters without spaces",

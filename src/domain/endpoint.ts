@@ -14,6 +14,21 @@ export type { RateRule };
 /** Where an object came from. A dialect's reads show only its own objects; the native API shows all. */
 export type Door = "config" | "native" | (string & {});
 
+/** PEM texts. */
+export interface ClientTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Trusted in place of the built-in authorities; null: those. */
+  readonly ca: string | null;
+}
+
+/** What the operator says of a project's egress; null: as [egress] says. */
+export interface ProjectEgress {
+  readonly allowPrivate: readonly string[] | null;
+  readonly timeoutMs: number | null;
+  readonly proxy: string | null;
+}
+
 export interface Endpoint {
   /** The endpoint's number in the store, which is also the number of its lane. */
   readonly lane: number;
@@ -32,6 +47,12 @@ export interface Endpoint {
   readonly rate: RateRule | null;
   readonly timeoutMs: number;
   readonly breaker: BreakerRule;
+  /** Shown to receivers that ask for a client certificate. Null or absent: none. */
+  readonly tls?: ClientTls | null;
+  /** The HTTP proxy to go through, "" for none. Null or absent: the project's, or the general one. */
+  readonly proxy?: string | null;
+  /** What may be reached although private, and nothing else private. Null or absent: as its door allows. */
+  readonly allowPrivate?: readonly string[] | null;
   /** Null or absent: an answer is the whole answer. */
   readonly ack?: AckRule | null;
   /** Made by a dialect on the word of the configuration file, and trusted as what stands in it. */
@@ -49,6 +70,22 @@ export interface Endpoint {
 }
 
 /** Config-declared targets are the operator's own word and may be private; API-made ones need a rule. */
-export function isTrusted(endpoint: Endpoint): boolean {
+function isTrusted(endpoint: Endpoint): boolean {
   return endpoint.door === "config" || endpoint.isDeclared === true;
+}
+
+/** How an endpoint's requests go out: its own word counts first, then its project's, then the general one. */
+interface EgressRules {
+  readonly isTrusted: boolean;
+  readonly allowPrivate: readonly string[] | null;
+  readonly proxy: string | null;
+}
+
+/** An endpoint with a list of its own is held to it, also when the operator wrote its URL. */
+export function egressFor(endpoint: Endpoint, project: ProjectEgress | undefined): EgressRules {
+  return {
+    isTrusted: isTrusted(endpoint) && !endpoint.allowPrivate,
+    allowPrivate: endpoint.allowPrivate ?? project?.allowPrivate ?? null,
+    proxy: endpoint.proxy ?? project?.proxy ?? null,
+  };
 }

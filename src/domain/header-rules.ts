@@ -3,7 +3,9 @@
  * the request, say where it goes, or are what the receiver verifies. Asked when a definition is made, and
  * again when a request is built, so that a definition from before a rule cannot break it either.
  */
+import type { ClientTls } from "./endpoint.ts";
 import { AppError } from "./errors.ts";
+import { certificateFault } from "./signature/certificate.ts";
 import { prepareSign, type SignSpec } from "./signature/index.ts";
 
 /** Compared in lower case. RFC 9110 sections 7.2 and 7.6.1, RFC 9112 section 6, and our own three. */
@@ -32,7 +34,7 @@ export function isReservedHeader(name: string): boolean {
 }
 
 export interface SigningFault {
-  /** From the endpoint on: `sign` and a position, or `headers` and a name. */
+  /** From the endpoint on: `sign` and a position, `headers` and a name, or `tls`. */
   readonly path: readonly (string | number)[];
   /** Completes "sign: ..."; safe to print. */
   readonly message: string;
@@ -41,10 +43,20 @@ export interface SigningFault {
 interface Signing {
   readonly sign: readonly SignSpec[];
   readonly headers: Readonly<Record<string, string>>;
+  readonly tls?: ClientTls | null;
 }
 
-/** Returns what is wrong with an endpoint's signatures and headers; none: every request can be signed. */
-export function checkSigning({ sign, headers }: Signing): SigningFault[] {
+/**
+ * Returns what is wrong with an endpoint's signatures, headers and certificate; none: every request can be
+ * made.
+ */
+export function checkSigning({ sign, headers, tls = null }: Signing): SigningFault[] {
+  const fault = tls === null ? null : certificateFault(tls);
+  const certificateFaults = fault === null ? [] : [{ path: ["tls"], message: fault }];
+  return [...checkHeaders(sign, headers), ...certificateFaults];
+}
+
+function checkHeaders(sign: Signing["sign"], headers: Signing["headers"]): SigningFault[] {
   const faults: SigningFault[] = [];
   /** Header name to the scheme that sets it, and what it set for the same input. */
   const taken = new Map<string, { readonly scheme: string; readonly value: string }>();

@@ -3,7 +3,7 @@
  * reading the store. Filled at start, replaced piece by piece as definitions change. It decides nothing.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
-import type { Endpoint } from "../domain/endpoint.ts";
+import type { Endpoint, ProjectEgress } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import type { Source } from "../domain/source.ts";
 import type { Subscription } from "../domain/subscription.ts";
@@ -30,6 +30,18 @@ export class Directory {
   readonly #subscriptionsByName = new Map<string, Subscription>();
   /** By project and tenant, in order of their number. */
   readonly #subscriptionsByTenant = new Map<string, Subscription[]>();
+
+  readonly #egressByProject = new Map<string, ProjectEgress>();
+
+  replaceProjectEgress(egress: ReadonlyMap<string, ProjectEgress>): void {
+    this.#egressByProject.clear();
+    for (const [project, rules] of egress) this.#egressByProject.set(project, rules);
+  }
+
+  /** What the file says of a project's egress; undefined: nothing of its own. */
+  egressOf(project: string): ProjectEgress | undefined {
+    return this.#egressByProject.get(project);
+  }
 
   replaceAll(definitions: Definitions): void {
     for (const map of [this.#keysByHash, this.#endpointsById, this.#endpointsByLane, this.#endpointsByName]) {

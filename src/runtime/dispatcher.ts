@@ -15,7 +15,7 @@ import {
   withReport,
 } from "../domain/attempt.ts";
 import { release } from "../domain/delivery.ts";
-import { type Endpoint, isTrusted } from "../domain/endpoint.ts";
+import { type Endpoint, egressFor } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import {
   DeliveryRefusedError,
@@ -247,7 +247,8 @@ export class Dispatcher {
       ...request,
       timeoutMs: endpoint.timeoutMs,
       captureBytesMax: profile.interpreter.captureBytesMax,
-      isTrusted: isTrusted(endpoint),
+      tls: endpoint.tls ?? null,
+      ...egressFor(endpoint, this.#options.directory.egressOf(endpoint.project)),
     });
   }
 

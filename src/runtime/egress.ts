@@ -38,8 +38,9 @@ export interface Egress {
   /**
    * Resolves the URL's host once, checks every address, and returns one checked address or why not. Never
    * rejects. Answers are cached for a few seconds; concurrent calls for one name share one lookup.
+   * `allowPrivate` stands in place of the general rule for this call.
    */
-  resolve(url: URL, isTrusted: boolean): Promise<Resolution>;
+  resolve(url: URL, isTrusted: boolean, allowPrivate?: readonly string[] | null): Promise<Resolution>;
 }
 
 interface EgressOptions {
@@ -66,7 +67,7 @@ const GLOBAL_UNICAST_V6 = ipaddr.IPv6.parseCIDR("2000::/3");
 const LOOPBACKS = ["127.0.0.1", "::1"] as const;
 
 type Answer =
-  | { ok: true; addresses: readonly LookedUpAddress[]; isOpen: boolean }
+  | { ok: true; addresses: readonly LookedUpAddress[] /** By the general rule. */; isOpen: boolean }
   | { ok: false; text: string };
 
 interface CachedAnswer {
@@ -81,6 +82,7 @@ interface CachedAnswer {
 export function createEgress(options: EgressOptions): Egress {
   const { clock, lookup = lookUpWithSystem } = options;
   const rules = parseRules(options.allowPrivate);
+  const rulesFor = createRuleBook(rules);
   const cache = new Map<string, CachedAnswer>();
 
   function answerFor(host: string): Promise<Answer> {
@@ -104,7 +106,7 @@ export function createEgress(options: EgressOptions): Egress {
     try {
       const addresses = (await lookup(host)).filter(({ address }) => isIP(address) !== 0);
       if (addresses.length === 0) return { ok: false, text: `cannot resolve ${host} (no address)` };
-      const isOpen = rules.names.has(host) || addresses.every(({ address }) => isReachable(address, rules));
+      const isOpen = isOpenTo(host, addresses, rules);
       return { ok: true, addresses, isOpen };
     } catch (error) {
       return { ok: false, text: `cannot resolve ${host} (${errorCode(error)})` };
@@ -112,31 +114,31 @@ export function createEgress(options: EgressOptions): Egress {
   }
 
   return {
-    async resolve(url, isTrusted) {
+    async resolve(url, isTrusted, allowPrivate) {
+      const own = rulesFor(allowPrivate);
       const host = hostOf(url);
       const family = isIP(host);
       if (family === 4 || family === 6) {
-        if (!isTrusted && !isReachable(host, rules)) return blocked(host);
+        if (!isTrusted && !isReachable(host, own)) return blocked(host);
         return { ok: true, address: host, family, others: [] };
       }
       if (host === "localhost") {
-        const isOpen =
-          isTrusted || rules.names.has(host) || LOOPBACKS.every((one) => isReachable(one, rules));
+        const isOpen = isTrusted || own.names.has(host) || LOOPBACKS.every((one) => isReachable(one, own));
         return isOpen ? { ok: true, address: null, family: null, others: [] } : blocked(host);
       }
       const name = host.endsWith(".") ? host.slice(0, -1) : host;
       const answer = await answerFor(name);
       if (!answer.ok) return { ok: false, reason: "dns", text: answer.text };
-      if (!isTrusted && !answer.isOpen) return blocked(name);
-      const [first, ...rest] = answer.addresses as [LookedUpAddress, ...LookedUpAddress[]];
-      return {
-        ok: true,
-        address: first.address,
-        family: first.family,
-        others: rest.map((one) => one.address),
-      };
+      const isOpen = own === rules ? answer.isOpen : isOpenTo(name, answer.addresses, own);
+      if (!isTrusted && !isOpen) return blocked(name);
+      return resolvedTo(answer.addresses as [LookedUpAddress, ...LookedUpAddress[]]);
     },
   };
+}
+
+function resolvedTo([first, ...rest]: readonly [LookedUpAddress, ...LookedUpAddress[]]): Resolution {
+  const { address, family } = first;
+  return { ok: true, address, family, others: rest.map((one) => one.address) };
 }
 
 /** The host of a URL without the brackets of an IPv6 literal. */
@@ -161,6 +163,17 @@ interface Rules {
   ranges: readonly [ipaddr.IPv4 | ipaddr.IPv6, number][];
 }
 
+/** Lists of their own belong to definitions, and are read once as long as those do not change. */
+function createRuleBook(general: Rules) {
+  const known = new WeakMap<readonly string[], Rules>();
+  return (allowPrivate: readonly string[] | null | undefined): Rules => {
+    if (!allowPrivate) return general;
+    const rules = known.get(allowPrivate) ?? parseRules(allowPrivate);
+    known.set(allowPrivate, rules);
+    return rules;
+  };
+}
+
 function parseRules(entries: readonly string[]): Rules {
   const names = new Set<string>();
   const ranges: [ipaddr.IPv4 | ipaddr.IPv6, number][] = [];
@@ -173,6 +186,10 @@ function parseRules(entries: readonly string[]): Rules {
     else throw new AppError("invalid_request", `not a host name, address or CIDR: ${JSON.stringify(entry)}`);
   }
   return { names, ranges };
+}
+
+function isOpenTo(host: string, addresses: readonly LookedUpAddress[], rules: Rules): boolean {
+  return rules.names.has(host) || addresses.every(({ address }) => isReachable(address, rules));
 }
 
 function isReachable(address: string, rules: Rules): boolean {

@@ -278,6 +278,7 @@ export class Engine {
   async reconcile(declarations: Declarations): Promise<ReconcileResult> {
     const { store, clock } = this.#options;
     const result = await reconcile(declarations, { store, nextId: this.nextId, now: clock.now() });
+    this.directory.replaceProjectEgress(declarations.egress ?? new Map());
     await this.#load();
     this.scheduler.noteChanged();
     if (result.retired.length > 0) this.releases.sweep();

@@ -218,7 +218,7 @@ export class Objects {
     const [fault] = checkSigning(definition);
     if (fault) throw new AppError("invalid_request", `${fault.path.join(".")}: ${fault.message}`);
     const url = readTarget(definition.url);
-    await this.#assertReachable(url, definition.isDeclared === true);
+    await this.#assertReachable(url, definition);
     const known = directory.endpoint(definition.id);
     const endpoint = await store.putEndpoint({ ...definition, url: url.href }, clock.now());
     // What failed at the old address says nothing about the new one.
@@ -252,14 +252,15 @@ export class Objects {
     throw new AppError("invalid_request", `there is no project ${project}`);
   }
 
-  async #assertReachable(url: URL, isTrusted: boolean): Promise<void> {
-    const { egress, clock } = this.#options;
+  async #assertReachable(url: URL, { project, isDeclared = false }: DeclaredEndpoint): Promise<void> {
+    const { egress, clock, directory } = this.#options;
+    const allowPrivate = directory.egressOf(project)?.allowPrivate;
     let expire: () => void = () => {};
     const late = new Promise<null>((resolve) => {
       expire = () => resolve(null);
     });
     const timer = clock.setWallTimer(RESOLVE_MS, expire);
-    const resolution = await Promise.race([egress.resolve(url, isTrusted), late]);
+    const resolution = await Promise.race([egress.resolve(url, isDeclared, allowPrivate), late]);
     timer.cancel();
     if (resolution === null || resolution.ok || resolution.reason !== "blocked") return;
     throw new AppError("target_blocked", resolution.text);

@@ -5,7 +5,7 @@
  * nothing.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
-import type { Door, Endpoint } from "../domain/endpoint.ts";
+import type { Door, Endpoint, ProjectEgress } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
 import type { ScheduleDefinition } from "../domain/schedule-definition.ts";
@@ -32,6 +32,8 @@ export interface Declarations {
   readonly sources: readonly DeclaredSource[];
   readonly subscriptions: readonly DeclaredSubscription[];
   readonly schedules: readonly ScheduleDefinition[];
+  /** By project; absent: none has rules of its own. Nothing of it is stored. */
+  readonly egress?: ReadonlyMap<string, ProjectEgress>;
 }
 
 export interface ReconcileStore extends ReconcileScheduleStore {

@@ -9,6 +9,7 @@
  */
 import { isIP } from "node:net";
 import { version } from "../../package.json" with { type: "json" };
+import type { ClientTls } from "../domain/endpoint.ts";
 import { type AttemptDeadline, AttemptDeadlines } from "./attempt-deadlines.ts";
 import type { Clock } from "./clock.ts";
 import { type Egress, hostOf } from "./egress.ts";
@@ -24,6 +25,12 @@ export interface SendRequest {
   captureBytesMax: number;
   /** False for targets that an API made: private addresses then need a rule. */
   isTrusted: boolean;
+  /** In place of the general rule for what may be reached although private. */
+  allowPrivate?: readonly string[] | null;
+  /** In place of the general proxy; "" for none. */
+  proxy?: string | null;
+  /** For receivers that ask for a client certificate. */
+  tls?: ClientTls | null;
 }
 
 export type SendFailure =
@@ -104,6 +111,8 @@ interface Target {
   /** Whether the host has to be looked up. */
   isNamed: boolean;
   tls: Bun.TLSOptions | undefined;
+  /** The same with the client certificate that was last shown there. */
+  certified: { shown: ClientTls; tls: Bun.TLSOptions } | null;
   /**
    * The address that last failed to connect or to answer in time; it is tried last when a name has several.
    */
@@ -162,14 +171,13 @@ export function createSender(deps: SenderDeps): Sender {
     const target = targetOf(request.url);
     progress.target = target;
     const init = requestInit(request, target, deadline.signal);
-    const answer = egress.resolve(target.url, request.isTrusted);
+    const answer = egress.resolve(target.url, request.isTrusted, request.allowPrivate);
     // Only a lookup can take time; racing the others would cost a microsecond each.
     const resolution = await (target.isNamed ? deadline.race(answer) : answer);
     if (!resolution.ok) throw new SendError(resolution.reason, resolution.text);
     progress.address = resolution.address;
-    if (deps.proxy && resolution.address !== null && !isLoopbackAddress(resolution.address)) {
-      init.proxy = deps.proxy;
-    }
+    const proxy = proxyFor(resolution.address, request.proxy ?? deps.proxy);
+    if (proxy !== null) init.proxy = proxy;
     if (resolution.address === null || resolution.address === target.host) return fetch(request.url, init);
     init.headers.set("host", target.url.host);
     return fetchPinned([resolution.address, ...resolution.others], init, progress, target);
@@ -211,7 +219,7 @@ function parseTarget(text: string, ca: readonly string[] | undefined): Target {
   const host = hostOf(url);
   const isNamed = isIP(host) === 0 && host !== "localhost";
   const tls = url.protocol === "https:" ? tlsOptions(host, ca) : undefined;
-  return { url, host, isNamed, tls, avoidedAddress: null };
+  return { url, host, isNamed, tls, certified: null, avoidedAddress: null };
 }
 
 function tlsOptions(host: string, ca: readonly string[] | undefined): Bun.TLSOptions {
@@ -219,6 +227,19 @@ function tlsOptions(host: string, ca: readonly string[] | undefined): Bun.TLSOpt
   // RFC 6066 section 3: no address literals and no trailing dot in a server name.
   if (isIP(host) === 0) options.serverName = host.endsWith(".") ? host.slice(0, -1) : host;
   return options;
+}
+
+/**
+ * One options object per host and certificate: Bun keeps sockets apart by what these say, and parsing the key
+ * anew for every attempt would cost more than the rest of it.
+ */
+function withCertificate(target: Target, plain: Bun.TLSOptions, shown: ClientTls): Bun.TLSOptions {
+  const known = target.certified?.shown === shown ? target.certified.tls : null;
+  if (known) return known;
+  const { cert, key, ca } = shown;
+  const tls: Bun.TLSOptions = { ...plain, cert, key, ...(ca === null ? {} : { ca }) };
+  target.certified = { shown, tls };
+  return tls;
 }
 
 interface FetchInit extends BunFetchRequestInit {
@@ -248,13 +269,14 @@ function requestInit(request: SendRequest, target: Target, signal: AbortSignal):
     proxy: false,
     signal,
   };
-  if (target.tls) init.tls = target.tls;
+  if (target.tls) init.tls = request.tls ? withCertificate(target, target.tls, request.tls) : target.tls;
   return init;
 }
 
-/** Loopback through a proxy would be the proxy's own machine. */
-function isLoopbackAddress(address: string): boolean {
-  return address.startsWith("127.") || address === "::1";
+/** Null for loopback: through a proxy that would be the proxy's own machine. */
+function proxyFor(address: string | null, proxy: string | null | undefined): string | null {
+  const isLoopback = address === null || address.startsWith("127.") || address === "::1";
+  return isLoopback || !proxy ? null : proxy;
 }
 
 /** Tries the checked addresses in turn. Only a failed connection moves on: then nothing has been sent yet. */

@@ -1,6 +1,7 @@
 /**
  * Endpoints in the file: `spec` is the definition without secrets, `sealed` the signing keys and the fixed
- * headers, whose values are often credentials of the receiver.
+ * headers, whose values are often credentials of the receiver; the client certificate; the proxy, whose URL
+ * may hold a password.
  */
 import type { Database } from "bun:sqlite";
 import type { Endpoint } from "../domain/endpoint.ts";
@@ -29,7 +30,7 @@ interface EndpointRecord {
 }
 
 type Spec = Omit<EndpointDefinition, "id" | "project" | "name" | "door" | "url" | keyof Secrets>;
-type Secrets = Pick<Endpoint, "sign" | "headers">;
+type Secrets = Pick<Endpoint, "sign" | "headers" | "tls" | "proxy">;
 
 export function createEndpointWrites(db: Database, sealing: Sealing) {
   const put = db.query<EndpointRecord, (string | number | Uint8Array)[]>(
@@ -52,8 +53,13 @@ export function createEndpointWrites(db: Database, sealing: Sealing) {
   const toEndpoint = (record: EndpointRecord | null) => (record ? readEndpoint(record, sealing) : null);
 
   function putEndpoint(definition: EndpointDefinition, now: number): Endpoint {
-    const { id, project, name, door, url, sign, headers, ...spec } = definition;
-    const secrets: Secrets = { sign, headers };
+    const { id, project, name, door, url, sign, headers, tls, proxy, ...spec } = definition;
+    const secrets: Secrets = {
+      sign,
+      headers,
+      ...(tls === undefined ? {} : { tls }),
+      ...(proxy === undefined ? {} : { proxy }),
+    };
     const sealed = sealing.seal(`endpoint:${id}`, secrets);
     try {
       const row = put.get(idBytes(id), project, name, door, url, JSON.stringify(spec), sealed, now, now);

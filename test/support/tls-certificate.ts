@@ -22,3 +22,24 @@ E+FHBrzeiceNviiRvhr5r5HSkMak8wrh9cHLJkbYuls=
 -----END CERTIFICATE-----
 `,
 } as const;
+
+/** What a client shows, made in the same way: CN=postern-client, for client authentication. */
+export const CLIENT_CERTIFICATE = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgCP7rZrI0xxbUVRzH
+eaCq5MaWk4PIJ6ZVi/RqK1MlMS2hRANCAASRcTX9jLbXZBEoiBxedU3aAj+3alG5
+EoOCPhHt62AQM60Xmxv6BzbyLnA/YxgALHiLFcberhrhuaR2Z0qr67aU
+-----END PRIVATE KEY-----
+`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBajCCARCgAwIBAgIBATAKBggqhkjOPQQDAjAZMRcwFQYDVQQDDA5wb3N0ZXJu
+LWNsaWVudDAgFw0yMDAxMDEwMDAwMDBaGA8yMTIwMDEwMTAwMDAwMFowGTEXMBUG
+A1UEAwwOcG9zdGVybi1jbGllbnQwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAASR
+cTX9jLbXZBEoiBxedU3aAj+3alG5EoOCPhHt62AQM60Xmxv6BzbyLnA/YxgALHiL
+FcberhrhuaR2Z0qr67aUo0cwRTATBgNVHSUEDDAKBggrBgEFBQcDAjAPBgNVHRMB
+Af8EBTADAQH/MB0GA1UdDgQWBBTqrt60RDwtvyu0GqNTcHA5SwgsIzAKBggqhkjO
+PQQDAgNIADBFAiBGzru2RYtTpQAegnSLu0eZWWhwxpqBmssyk4dSTXXqZwIhAPWG
+Gar63/N+snnzLMtIxHmJXdC9+TYLuD2KA9lwjQgs
+-----END CERTIFICATE-----
+`,
+} as const;
