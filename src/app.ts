@@ -195,6 +195,7 @@ class PosternApp implements App {
       commands: engine.commands,
       objects: engine.objects,
       publisher: engine.publisher,
+      endpointTimeoutMs: this.#config.egress.timeoutMs,
       admit: engine.admit,
       schedules: engine.schedules,
       timers: engine.timers,

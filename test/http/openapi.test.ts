@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { secretName } from "../../src/domain/signature/signing-keys.ts";
 import { KEYS, startTestApp, type TestApp } from "../support/test-app.ts";
 
 const OPTIONS = {
@@ -126,9 +127,24 @@ describe("the OpenAPI document", () => {
 });
 
 const schedule = (name: string) => JSON.stringify({ name, endpoint: "app", every: "1h" });
+const SECRET = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD";
+const endpoint = (name: string) =>
+  JSON.stringify({
+    ...{ name, url: "https://receiver.test/" },
+    sign: [{ scheme: "standard", secrets: [{ value: SECRET }] }],
+  });
 const BODIES: Readonly<Record<string, string>> = {
   fetchStored: '{"limit":5}',
   publishEvent: '{"type":"a","data":1}',
+  createEndpoint: endpoint("made"),
+  updateEndpoint: '{"concurrency":2}',
+  addSigningSecret: '{"scheme":"standard-ed25519"}',
+  rotateSigningSecret: "{}",
+  removeSigningSecret: JSON.stringify({ id: secretName({ value: SECRET }) }),
+  createSubscription: '{"name":"made","eventTypes":["a.*"],"endpoint":"app"}',
+  updateSubscription: '{"tenant":"acme"}',
+  createProject: '{"name":"made"}',
+  createKey: "{}",
   advanceClock: '{"by":"1s"}',
   createDelivery: '{"endpoint":"app","delay":"1h"}',
   rescheduleDelivery: '{"delay":"2h"}',
@@ -137,6 +153,23 @@ const BODIES: Readonly<Record<string, string>> = {
   previewScheduleOfBody: '{"every":"1h"}',
 };
 const QUERIES: Readonly<Record<string, string>> = { previewSchedule: "?every=1h" };
+
+/** Made by the routes that come before these. */
+const MADE = {
+  updateEndpoint: "made",
+  deleteEndpoint: "gone",
+  listSigningSecrets: "made",
+  addSigningSecret: "made",
+  rotateSigningSecret: "made",
+  removeSigningSecret: "made",
+  updateSubscription: "made",
+  deleteSubscription: "made",
+  deleteProject: "made",
+};
+
+async function madeKey(app: TestApp): Promise<string> {
+  return (await app.api("/keys", { method: "POST", body: '{"scope":"read"}' })).json.id;
+}
 
 test("what every route really answers is what the document says", async () => {
   await using app = await startTestApp({ ...OPTIONS, canAdvance: true });
@@ -169,6 +202,8 @@ test("what every route really answers is what the document says", async () => {
     replayDelivery: waiting,
     discardDelivery: discarded,
     getSubscription: "all-orders",
+    ...MADE,
+    revokeKey: await madeKey(app),
     peekStored: "pulled",
     fetchStored: "pulled",
     acknowledgeFetched: "pulled",
@@ -176,6 +211,7 @@ test("what every route really answers is what the document says", async () => {
     deleteSchedule: "gone",
   };
   await app.api("/schedules", { method: "POST", body: schedule("gone") });
+  await app.api("/endpoints", { method: "POST", body: endpoint("gone") });
   const bodies: Readonly<Record<string, string>> = {
     ...BODIES,
     acknowledgeFetched: JSON.stringify({ ids: [pulled.data[0]?.id] }),

@@ -318,6 +318,8 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     commands,
     objects,
     publisher: engine.publisher,
+    random: testRandom(),
+    endpointTimeoutMs: 30_000,
     bodyBytesMax: BODY_BYTES_MAX,
     admit,
     schedules,

@@ -11,6 +11,7 @@ import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
 import type { Objects } from "../../runtime/objects.ts";
 import type { Publisher } from "../../runtime/publisher.ts";
+import type { Random } from "../../runtime/random.ts";
 import type { Schedules } from "../../runtime/schedules.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { BodyReader } from "../body.ts";
@@ -39,6 +40,9 @@ export interface ApiDeps {
     readonly durability: "fsync" | "relaxed";
     counts(): { readonly waiting: number; readonly usedBytes: number };
   };
+  readonly random: Pick<Random, "bytes">;
+  /** Of endpoints that say nothing else. */
+  readonly endpointTimeoutMs: number;
   /** The limit of what a payload may bring; other bodies have a smaller one. */
   readonly bodyBytesMax: number;
   /** Without a trailing slash; ingest URLs are shown below it. */

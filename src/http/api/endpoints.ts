@@ -4,6 +4,7 @@ import type { Endpoint } from "../../domain/endpoint.ts";
 import { AppError } from "../../domain/errors.ts";
 import { showId } from "../../domain/id.ts";
 import { publicKeysOf } from "../../domain/signature/index.ts";
+import type { Directory } from "../../runtime/directory.ts";
 import type { ApiDeps } from "./deps.ts";
 import { pageOfLiving } from "./page.ts";
 import { findEndpoint, PAGE_QUERY, queryOf } from "./query.ts";
@@ -43,7 +44,7 @@ const RETRY = Type.Union([
   ),
 ]);
 
-const ENDPOINT = named("Endpoint", {
+export const ENDPOINT_MEMBERS = {
   id: Type.String({ examples: ["ep_01970000000070008000000000000000"] }),
   name: Type.String(),
   door: Type.String({ description: "Where it was made: config, native, or a protocol." }),
@@ -115,7 +116,9 @@ const ENDPOINT = named("Endpoint", {
   createdAt: INSTANT,
   updatedAt: INSTANT,
   retiredAt: nullable(INSTANT),
-});
+};
+
+export const ENDPOINT = named("Endpoint", ENDPOINT_MEMBERS);
 
 function showRetry(retry: Endpoint["retry"]): Static<typeof RETRY> {
   switch (retry.kind) {
@@ -130,7 +133,7 @@ function showRetry(retry: Endpoint["retry"]): Static<typeof RETRY> {
   }
 }
 
-function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<typeof ENDPOINT> {
+export function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): Static<typeof ENDPOINT> {
   const breaker = breakers.state(endpoint);
   const lane = lanes.overview(endpoint.lane);
   const { retry, rate } = endpoint;
@@ -188,13 +191,15 @@ function withoutPassword(text: string): string {
   return text.replace(/\/\/[^/?#]*@/, "//***@");
 }
 
+/** Returns the endpoint of this project with that id or name; throws not_found. */
+export function requireEndpoint(directory: Directory, project: string, text: string): Endpoint {
+  const endpoint = findEndpoint(directory, project, text);
+  if (endpoint) return endpoint;
+  throw new AppError("not_found", "there is no such endpoint in this project");
+}
+
 export function endpointRoutes(deps: ApiDeps): ApiRoute[] {
   const { directory, commands } = deps;
-  const find = (project: string, text: string): Endpoint => {
-    const endpoint = findEndpoint(directory, project, text);
-    if (!endpoint) throw new AppError("not_found", "there is no such endpoint in this project");
-    return endpoint;
-  };
   const shared = { tag: "endpoints", answer: ENDPOINT, query: queryOf({}) } as const;
   const change = (verb: "pause" | "resume", summary: string, description: string) =>
     defineRoute({
@@ -207,7 +212,7 @@ export function endpointRoutes(deps: ApiDeps): ApiRoute[] {
       scope: "admin",
       errors: ["not_found", "gone", "storage_unavailable"],
       handle: async ({ principal: { project }, id }) => {
-        const endpoint = find(project, id);
+        const endpoint = requireEndpoint(directory, project, id);
         if (endpoint.deletedAt !== null) throw new AppError("gone", "this endpoint is no longer in service");
         const changed = await (verb === "pause"
           ? commands.pauseEndpoint(endpoint)
@@ -240,7 +245,7 @@ export function endpointRoutes(deps: ApiDeps): ApiRoute[] {
       summary: "Show an endpoint, by id or name",
       scope: "read",
       errors: ["not_found"],
-      handle: ({ principal: { project }, id }) => showEndpoint(find(project, id), deps),
+      handle: ({ principal: { project }, id }) => showEndpoint(requireEndpoint(directory, project, id), deps),
     }),
     change("pause", "Park everything for an endpoint", "Attempts under way end; nothing is lost."),
     change("resume", "Open an endpoint again", "Paused, disabled, or with an open breaker."),

@@ -8,10 +8,7 @@ import type { Published } from "../../runtime/publisher.ts";
 import type { ApiDeps } from "./deps.ts";
 import { queryOf } from "./query.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
-import { named, nullable } from "./schemas.ts";
-
-/** Without control characters; the rest of the world's letters are welcome. */
-const PLAIN = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+import { named, nullable, PLAIN } from "./schemas.ts";
 
 const NEW_EVENT = Type.Object(
   {

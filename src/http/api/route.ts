@@ -19,6 +19,8 @@ export const TAGS = [
   "subscriptions",
   "sources",
   "schedules",
+  "projects",
+  "keys",
   "metrics",
   "server",
 ] as const;

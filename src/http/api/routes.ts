@@ -13,8 +13,11 @@ import { clockRoutes } from "./clock.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
 import { metricsRoutes } from "./endpoint-metrics.ts";
+import { endpointSecretRoutes } from "./endpoint-secrets.ts";
+import { endpointWriteRoutes } from "./endpoint-writes.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
+import { keyRoutes, projectRoutes } from "./keys.ts";
 import { masterKeyRoutes } from "./master-key.ts";
 import { createOpenApi } from "./openapi.ts";
 import { BODY_BYTES_MAX, NO_PAYLOAD, readPayload } from "./payload.ts";
@@ -46,12 +49,16 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...timerRoutes(deps),
     ...rejectionRoutes(deps),
     ...endpointRoutes(deps),
+    ...endpointWriteRoutes(deps),
+    ...endpointSecretRoutes(deps),
     ...metricsRoutes(deps),
     ...subscriptionRoutes(deps),
     ...sourceRoutes(deps),
     ...pullRoutes(deps),
     ...scheduleRoutes(deps),
     ...clockRoutes(deps),
+    ...projectRoutes(deps),
+    ...keyRoutes(deps),
     ...serverRoutes(deps),
     ...masterKeyRoutes(deps),
   ];

@@ -1,8 +1,23 @@
 /** Pieces that the wire types of several nouns share. They describe JSON; they are not domain types. */
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
+import { AppError } from "../../domain/errors.ts";
+import { parseInstant } from "../../domain/instant.ts";
 import type { Page } from "../../domain/reads.ts";
 
 export const INSTANT = Type.String({ format: "date-time", description: "ISO 8601 in UTC" });
+
+/** A pattern: no control characters; the rest of the world's letters are welcome. */
+export const PLAIN = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$";
+
+/** An instant in a request; readMoment() judges it. */
+export const MOMENT = Type.String({ description: "RFC 3339, with an offset or Z" });
+
+/** Returns epoch milliseconds; throws invalid_request, naming the member. */
+export function readMoment(member: string, text: string): number {
+  const at = parseInstant(text);
+  if (at !== null) return at;
+  throw new AppError("invalid_request", `${member}: an instant such as 2026-01-31T09:00:00Z is expected`);
+}
 
 export function nullable<T extends TSchema>(schema: T) {
   return Type.Union([schema, Type.Null()]);
