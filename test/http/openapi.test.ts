@@ -154,8 +154,13 @@ const BODIES: Readonly<Record<string, string>> = {
 };
 const QUERIES: Readonly<Record<string, string>> = { previewSchedule: "?every=1h" };
 
-/** Made by the routes that come before these. */
-const MADE = {
+/** There from the start, or made by the routes that come before these. */
+const KNOWN = {
+  getSubscription: "all-orders",
+  peekStored: "pulled",
+  fetchStored: "pulled",
+  acknowledgeFetched: "pulled",
+  deleteSchedule: "gone",
   updateEndpoint: "made",
   deleteEndpoint: "gone",
   listSigningSecrets: "made",
@@ -167,8 +172,11 @@ const MADE = {
   deleteProject: "made",
 };
 
-async function madeKey(app: TestApp): Promise<string> {
-  return (await app.api("/keys", { method: "POST", body: '{"scope":"read"}' })).json.id;
+/** Makes what other routes take away. */
+async function prepare(app: TestApp) {
+  await app.api("/schedules", { method: "POST", body: schedule("gone") });
+  await app.api("/endpoints", { method: "POST", body: endpoint("gone") });
+  return { revokeKey: (await app.api("/keys", { method: "POST", body: "{}" })).json.id };
 }
 
 test("what every route really answers is what the document says", async () => {
@@ -201,17 +209,10 @@ test("what every route really answers is what the document says", async () => {
     cancelDelivery: waiting,
     replayDelivery: waiting,
     discardDelivery: discarded,
-    getSubscription: "all-orders",
-    ...MADE,
-    revokeKey: await madeKey(app),
-    peekStored: "pulled",
-    fetchStored: "pulled",
-    acknowledgeFetched: "pulled",
+    ...KNOWN,
+    ...(await prepare(app)),
     rescheduleDelivery: waiting,
-    deleteSchedule: "gone",
   };
-  await app.api("/schedules", { method: "POST", body: schedule("gone") });
-  await app.api("/endpoints", { method: "POST", body: endpoint("gone") });
   const bodies: Readonly<Record<string, string>> = {
     ...BODIES,
     acknowledgeFetched: JSON.stringify({ ids: [pulled.data[0]?.id] }),

@@ -85,8 +85,8 @@ export function endpointSecretRoutes(deps: ApiDeps): ApiRoute[] {
       operationId: "rotateSigningSecret",
       summary: "Sign with a new secret, and with the old ones for a while yet",
       description:
-        "Standard Webhooks carries the signatures of both. A scheme with one signature goes on with the old " +
-        "secret until the overlap ends.",
+        "Standard Webhooks carries the signatures of both. A scheme with one signature goes on with the " +
+        "old secret until the overlap ends.",
       body: ROTATE,
       edit: (sign, { overlap = "24h", ...body }) => {
         const overlapMs = parseDuration(overlap);
