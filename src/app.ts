@@ -204,6 +204,7 @@ class PosternApp implements App {
       slots: engine.slots,
       metrics: engine.metrics,
       rollups: engine.rollups,
+      bulks: engine.bulks,
       durationBucketsMs: DURATION_BUCKETS_MS,
       latenessBucketsMs: LATENESS_BUCKETS_MS,
       ingest: engine.ingest,

@@ -19,6 +19,7 @@ export const ID_PREFIX = {
   subscription: "sub_",
   rejection: "rej_",
   schedule: "sch_",
+  bulk: "blk_",
   key: "key_",
   request: "req_",
 } as const;

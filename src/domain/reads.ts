@@ -2,6 +2,7 @@
  * What the lists and details show, and what they can be asked: the read side of the store, as plain values.
  */
 import type { AttemptRecord } from "./attempt.ts";
+import type { Bulk, MatchCountInput, MatchCounts } from "./bulk.ts";
 import type { DeliveryState } from "./delivery.ts";
 import type { Id } from "./id.ts";
 import type { RejectionReason } from "./rejection.ts";
@@ -46,6 +47,10 @@ export interface RejectionFilter extends PageInput, TimeRange {
   readonly project: string;
   readonly sourceSeq?: number;
   readonly reason?: RejectionReason;
+}
+
+export interface BulkFilter extends PageInput {
+  readonly project: string;
 }
 
 /** One object of one project; an id of another project is not found. */
@@ -154,6 +159,10 @@ export interface ListReads {
   getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
   /** Everything unfinished and every final state but succeeded. Reads as many rows as it counts. */
   countDeliveries(): Promise<StateCounts>;
+  /** Counts one stretch; the caller goes on until `next` is null. */
+  countMatches(input: MatchCountInput): Promise<MatchCounts>;
+  listBulks(filter: BulkFilter): Promise<Page<Bulk>>;
+  getBulk(lookup: Lookup): Promise<Bulk | null>;
   /** The sums of one endpoint or of a whole project, oldest first. */
   readRollups(filter: RollupFilter): Promise<readonly RollupRow[]>;
   /** What waits in a lane, counted up to a bound. */

@@ -28,6 +28,7 @@ import type { Directory } from "./directory.ts";
 import type { Log } from "./log.ts";
 import type { Parking, ParkTarget } from "./parking.ts";
 import type {
+  CopyStore,
   EndpointStateStore,
   Located,
   LocateStore,
@@ -38,7 +39,8 @@ import type {
 
 export interface CommandsOptions {
   readonly clock: Clock;
-  readonly store: LocateStore &
+  readonly store: CopyStore &
+    LocateStore &
     TransitionStore &
     PullStore &
     EndpointStateStore & { setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null> };
@@ -47,6 +49,7 @@ export interface CommandsOptions {
   readonly breakers: Breakers;
   readonly parking: Parking;
   readonly log: Log;
+  readonly nextId: () => Id;
   /** Hands a report to an attempt that is out now; null: there is none, the stored state decides. */
   readonly reportEarly: (id: Id, report: AckReport) => Promise<boolean | null>;
   readonly onDue: (lane: number, dueAt: number) => void;
@@ -108,6 +111,23 @@ export class Commands {
   /** Pull mode: what its consumer is done with waits for it again. */
   restore(project: string, id: Id): Promise<Transition> {
     return this.#change(project, id, { verb: "restored", decide: restore, needsPayload: true });
+  }
+
+  /**
+   * Sends a finished delivery again as a copy with an id of its own; returns that id. AppError: not_found,
+   * invalid_state, gone.
+   */
+  async replayAsNew(project: string, id: Id): Promise<Id> {
+    const { store, clock, nextId, onDue, log } = this.#options;
+    const { position } = await this.#locate(project, id);
+    if (replay(position, clock.now()) === null) throw wrongState(position, "replayed");
+    const newId = nextId();
+    const now = clock.now();
+    const copied = await store.copyDelivery({ project, id }, newId, now);
+    if (copied === null) throw new AppError("gone", "the body of this delivery is no longer kept");
+    onDue(copied.lane, now);
+    log.info("delivery.copied", { delivery: showId("delivery", id), to: showId("delivery", newId) });
+    return newId;
   }
 
   /**
@@ -214,10 +234,7 @@ export class Commands {
       const located = await this.#locate(project, id);
       const transition = change.decide(located.position, clock.now());
       if (transition === null) {
-        const { state } = located.position;
-        throw new AppError("invalid_state", `a delivery that is ${state} cannot be ${change.verb}`, {
-          details: { state },
-        });
+        throw wrongState(located.position, change.verb);
       }
       if (change.needsPayload && !located.hasPayload) {
         throw new AppError("gone", "the body of this delivery is no longer kept");
@@ -240,4 +257,10 @@ export class Commands {
     }
     return located;
   }
+}
+
+function wrongState({ state }: DeliveryPosition, verb: string): AppError {
+  return new AppError("invalid_state", `a delivery that is ${state} cannot be ${verb}`, {
+    details: { state },
+  });
 }

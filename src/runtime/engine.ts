@@ -16,6 +16,7 @@ import { Acknowledgements } from "./acknowledgements.ts";
 import { type Admit, createAdmit } from "./admit.ts";
 import type { Settling } from "./advance.ts";
 import { Breakers } from "./breakers.ts";
+import { type BulkStore, Bulks } from "./bulks.ts";
 import { afterTurn, type Clock } from "./clock.ts";
 import { Commands } from "./commands.ts";
 import { Dated, type DatedStore } from "./dated.ts";
@@ -37,6 +38,7 @@ import { Parking } from "./parking.ts";
 import type {
   AcceptStore,
   Claimed,
+  CopyStore,
   DeadlineStore,
   EndpointStateStore,
   LocateStore,
@@ -76,6 +78,8 @@ export interface EngineStore
     ReconcileStore,
     ReleaseStore,
     RollupStore,
+    BulkStore,
+    CopyStore,
     ScheduleObjectStore,
     ScheduleStore,
     TransitionStore {
@@ -128,6 +132,7 @@ export class Engine {
   readonly deadlines: Deadlines;
   readonly releases: Releases;
   readonly rollups: Rollups;
+  readonly bulks: Bulks;
   readonly intake: Intake;
   readonly ingest: Ingest;
   readonly admit: Admit;
@@ -164,7 +169,11 @@ export class Engine {
     const { parking } = this;
     this.releases = new Releases({ ...wiring, parking });
     this.rollups = new Rollups(wiring);
-    store.onChanges((changes) => this.rollups.note(changes));
+    this.bulks = new Bulks(wiring);
+    store.onChanges((changes) => {
+      this.rollups.note(changes);
+      this.bulks.note(changes);
+    });
     const settler = new Settler({ ...wiring, parking });
     this.dispatcher = new Dispatcher({
       ...wiring,
@@ -199,7 +208,8 @@ export class Engine {
     this.retention = new Retention(wiring);
     this.#heartbeat = new Heartbeat(wiring);
     const { lanes, dispatcher, deadlines, releases, retention } = this;
-    this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention, this.scheduler];
+    const { bulks, scheduler } = this;
+    this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention, scheduler, bulks];
   }
 
   #createBreakers(): Breakers {
@@ -270,6 +280,7 @@ export class Engine {
     this.releases.sweep();
     this.#heartbeat.start();
     await this.scheduler.start();
+    await this.bulks.start();
   }
 
   /**
@@ -289,6 +300,7 @@ export class Engine {
   async stop(limitMs: number): Promise<void> {
     const others = Promise.all([
       this.scheduler.stop(),
+      this.bulks.stop(),
       this.lanes.stop(),
       this.parking.stop(),
       this.releases.stop(),

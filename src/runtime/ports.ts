@@ -4,7 +4,7 @@ import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../d
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
-import type { Page, PageInput } from "../domain/reads.ts";
+import type { Lookup, Page, PageInput } from "../domain/reads.ts";
 import type {
   DueSchedule,
   NextRun,
@@ -46,6 +46,15 @@ export interface AcceptStore {
 
 export interface TransitionStore {
   transition(change: Transition): Promise<boolean>;
+}
+
+export interface CopyStore {
+  /** Stores a delivery again under another id; null when there is none, or its body is gone. */
+  copyDelivery(
+    lookup: Lookup,
+    newId: Id,
+    now: number,
+  ): Promise<{ readonly seq: number; readonly lane: number } | null>;
 }
 
 export interface LocateStore {

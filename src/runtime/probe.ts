@@ -8,6 +8,7 @@ export interface ProbeSignals {
   "lane.parked": { readonly lane: number; readonly to: "held" | "queued" };
   "source.released": { readonly lanes: number };
   "store.health": { readonly isHealthy: boolean };
+  "bulk.done": { readonly bulkId: string };
   "retention.swept": { readonly deleted: number };
 }
 

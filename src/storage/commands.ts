@@ -2,15 +2,18 @@
  * Everything that can be written, as values, and the table that applies them inside the writer's transaction.
  */
 import type { Database } from "bun:sqlite";
+import type { BulkState, BulkStepInput, NewBulk } from "../domain/bulk.ts";
 import type { CallbackConfigDefinition } from "../domain/callback.ts";
 import type { Removal } from "../domain/dated.ts";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
 import type { Id } from "../domain/id.ts";
+import type { Lookup } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { QueuedRelease, ScheduleStep } from "../domain/schedule-definition.ts";
 import type { NewSend } from "../domain/sending.ts";
 import { type ChargedDelivery, createAllowances } from "./allowances.ts";
+import { createBulkWrites } from "./bulks.ts";
 import { createCallbackWrites } from "./callbacks.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
@@ -56,6 +59,20 @@ export type Command =
   | { readonly verb: "releaseHeld"; readonly input: ReleaseInput }
   | { readonly verb: "heartbeat"; readonly now: number }
   | { readonly verb: "purge"; readonly input: PurgeInput }
+  | { readonly verb: "createBulk"; readonly bulk: NewBulk; readonly now: number }
+  | { readonly verb: "stepBulk"; readonly input: BulkStepInput }
+  | {
+      readonly verb: "setBulkState";
+      readonly lookup: Lookup;
+      readonly state: BulkState;
+      readonly now: number;
+    }
+  | {
+      readonly verb: "copyDelivery";
+      readonly lookup: Lookup;
+      readonly newId: Id;
+      readonly now: number;
+    }
   | { readonly verb: "addRollups"; readonly deltas: readonly RollupDelta[] }
   | { readonly verb: "putEndpoint"; readonly definition: EndpointDefinition; readonly now: number }
   | { readonly verb: "putSource"; readonly definition: SourceDefinition; readonly now: number }
@@ -156,6 +173,7 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
   const rollups = createRollupWrites(db);
   const createCharged = createAllowances(db, insertDelivery);
   const removeDelivery = createRemovals(db);
+  const bulks = createBulkWrites(db, { transition, insertDelivery });
   return {
     accept: ({ event }) =>
       event.admission === undefined
@@ -174,6 +192,10 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
     heartbeat: ({ now }) => processes.heartbeat(now),
     purge: ({ input }) => purge(input),
     addRollups: ({ deltas }) => rollups.addRollups(deltas),
+    createBulk: ({ bulk, now }) => bulks.createBulk(bulk, now),
+    stepBulk: ({ input }) => bulks.stepBulk(input),
+    setBulkState: ({ lookup, state, now }) => bulks.setBulkState(lookup, state, now),
+    copyDelivery: ({ lookup, newId, now }) => bulks.copyOf(lookup, newId, now),
   } satisfies Partial<CommandTable>;
 }
 

@@ -5,6 +5,7 @@
  * shutting_down.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
+import type { Bulk, BulkState, BulkStep, BulkStepInput, NewBulk } from "../domain/bulk.ts";
 import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
 import type { ChangeListener } from "../domain/change.ts";
 import type { DatedReads, Removal } from "../domain/dated.ts";
@@ -13,7 +14,7 @@ import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
-import type { ListReads, Page, PageInput } from "../domain/reads.ts";
+import type { ListReads, Lookup, Page, PageInput } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
 import type { RollupDelta } from "../domain/rollup.ts";
 import type {
@@ -28,6 +29,7 @@ import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { ChargedDelivery, ChargeResult } from "./allowances.ts";
+import type { CopiedDelivery } from "./bulks.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
 import type { ResealCursor, ResealStep } from "./key-rotation.ts";
 import type { PullInput, PullItem } from "./pull.ts";
@@ -231,6 +233,18 @@ export interface Store
   releaseHeld(input: ReleaseInput): Promise<ReleaseResult>;
   heartbeat(now: number): Promise<void>;
   purge(input: PurgeInput): Promise<PurgeResult>;
+  createBulk(bulk: NewBulk, now: number): Promise<Bulk>;
+  /**
+   * Changes the next deliveries of a bulk operation and moves it on, in one transaction. Null when it does
+   * not run, or does not stand where the caller believes.
+   */
+  stepBulk(input: BulkStepInput): Promise<BulkStep | null>;
+  /** Null: there is none of that id, or it is over. */
+  setBulkState(lookup: Lookup, state: BulkState, now: number): Promise<Bulk | null>;
+  /** Those that are not over. */
+  openBulks(): Promise<readonly Bulk[]>;
+  /** Stores a delivery again under another id; null when there is none, or its body is gone. */
+  copyDelivery(lookup: Lookup, newId: Id, now: number): Promise<CopiedDelivery | null>;
   /** Adds counts to the sums of their minutes and hours. */
   addRollups(deltas: readonly RollupDelta[]): Promise<void>;
   /** Tells of every commit from now on, right after it, in order. For the life of the store. */

@@ -15,7 +15,7 @@ import { pageBounds, toPage } from "./page.ts";
 import { Where } from "./where.ts";
 
 /** The states of the partial index delivery_notable. */
-const NOTABLE: readonly string[] = [
+export const NOTABLE_STATES: readonly string[] = [
   "awaiting",
   "retrying",
   "held",
@@ -26,7 +26,7 @@ const NOTABLE: readonly string[] = [
   "discarded",
 ];
 /** The condition of that index. */
-const NOTABLE_SQL = `(${NOTABLE.map((state) => `state = '${state}'`).join(" OR ")})`;
+const NOTABLE_SQL = `(${NOTABLE_STATES.map((state) => `state = '${state}'`).join(" OR ")})`;
 
 const ATTEMPTS_MAX = 200;
 const FAN_OUT_MAX = 200;
@@ -67,7 +67,7 @@ export function isBoundedDeliveryList(filter: DeliveryFilter, isOnlyProject: boo
   if (scheduleSeq !== undefined) return state === undefined && since === undefined && until === undefined;
   if (sourceSeq !== undefined || since !== undefined || until !== undefined) return false;
   if (lane !== undefined) return state === undefined;
-  return isOnlyProject && (state === undefined || NOTABLE.includes(state));
+  return isOnlyProject && (state === undefined || NOTABLE_STATES.includes(state));
 }
 
 /** The statement of a list, apart so that its plan can be asserted. */
@@ -76,7 +76,7 @@ export function deliveryListSql(
   before: number,
 ): { sql: string; values: SQLQueryBindings[] } {
   const { state, eventId } = filter;
-  const isNotable = state !== undefined && NOTABLE.includes(state);
+  const isNotable = state !== undefined && NOTABLE_STATES.includes(state);
   const where = new Where()
     .and("d.seq < ?", before)
     .and("d.endpoint_seq = ?", filter.lane)

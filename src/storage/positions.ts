@@ -6,7 +6,7 @@ import type { LaneHead, Located } from "./contract.ts";
 import { factsOf } from "./delivery-facts.ts";
 import { idBytes, idText } from "./ids.ts";
 
-interface LocatedRow {
+export interface LocatedRow {
   seq: number;
   endpoint_seq: number;
   state: DeliveryState;
@@ -26,17 +26,20 @@ interface LocatedRow {
   has_payload: number;
 }
 
-const LOCATED_COLUMNS = `d.seq, d.endpoint_seq, d.state, d.due_at, d.attempt_count, d.budget_start,
+export const LOCATED_COLUMNS = `d.seq, d.endpoint_seq, d.state, d.due_at, d.attempt_count, d.budget_start,
   d.policy_state, d.profile, d.id, e.id AS event_id, d.project, d.created_at, d.scheduled_at, d.spec,
   d.ordering_key,
   EXISTS (SELECT 1 FROM payload p WHERE p.seq = d.payload_seq) AS has_payload`;
 
-/** The delivery by its unique id, its queue row by the primary key. */
-const LOCATE_SQL = `SELECT ${LOCATED_COLUMNS}, q.lease
-  FROM delivery d
+/** A delivery with its event and its queue row, both by their keys. */
+export const LOCATED_FROM = `FROM delivery d
   LEFT JOIN event e ON e.seq = d.event_seq
   LEFT JOIN queue q ON q.delivery_seq = d.seq AND q.due_at = d.due_at
-    AND q.lane = CASE d.state WHEN 'awaiting' THEN ${DEADLINE_LANE} ELSE d.endpoint_seq END
+    AND q.lane = CASE d.state WHEN 'awaiting' THEN ${DEADLINE_LANE} ELSE d.endpoint_seq END`;
+
+/** The delivery by its unique id, its queue row by the primary key. */
+const LOCATE_SQL = `SELECT ${LOCATED_COLUMNS}, q.lease
+  ${LOCATED_FROM}
   WHERE d.id = ? AND d.deleted_at IS NULL`;
 
 /** One range of the queue's primary key. */
@@ -61,7 +64,7 @@ const NEWEST_ID_SQL = `SELECT max(id) AS id FROM (
     SELECT max(id) AS id FROM event UNION ALL SELECT max(id) FROM delivery
     UNION ALL SELECT max(id) FROM rejection UNION ALL SELECT max(id) FROM endpoint
     UNION ALL SELECT max(id) FROM source UNION ALL SELECT max(id) FROM api_key
-    UNION ALL SELECT max(id) FROM schedule
+    UNION ALL SELECT max(id) FROM schedule UNION ALL SELECT max(id) FROM bulk
   )`;
 
 const LAST_SEQ_SQL = `SELECT max(seq) AS seq FROM (
@@ -107,7 +110,7 @@ export function readLastSeq(db: Database): number {
   return db.query<{ seq: number | null }, []>(LAST_SEQ_SQL).get()?.seq ?? 0;
 }
 
-function toLocated(row: LocatedRow): Located {
+export function toLocated(row: LocatedRow): Located {
   return {
     position: {
       seq: row.seq,

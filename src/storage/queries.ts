@@ -3,12 +3,15 @@
  * afford.
  */
 import type { Database } from "bun:sqlite";
+import type { MatchCountInput } from "../domain/bulk.ts";
 import type { CallbackFilter } from "../domain/callback.ts";
 import type { DatedFilter, DatedLookup } from "../domain/dated.ts";
 import type { HistoryFilter } from "../domain/history.ts";
-import type { DeliveryFilter, EventFilter, Lookup, RejectionFilter } from "../domain/reads.ts";
+import type { BulkFilter, DeliveryFilter, EventFilter, Lookup, RejectionFilter } from "../domain/reads.ts";
 import type { RollupFilter } from "../domain/rollup.ts";
+import { getBulk, listBulks } from "./bulks.ts";
 import { getDated, isBoundedDatedList, listDated } from "./dated-deliveries.ts";
+import { countMatches } from "./delivery-match.ts";
 import { countHistory, isBoundedHistory, listHistory } from "./history.ts";
 import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
 import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
@@ -28,6 +31,9 @@ export type Query =
   | { readonly name: "getCallbackExecution"; readonly input: Lookup }
   | { readonly name: "readRollups"; readonly input: RollupFilter }
   | { readonly name: "countBacklog"; readonly input: number }
+  | { readonly name: "countMatches"; readonly input: MatchCountInput }
+  | { readonly name: "listBulks"; readonly input: BulkFilter }
+  | { readonly name: "getBulk"; readonly input: Lookup }
   | { readonly name: "listHistory"; readonly input: HistoryFilter }
   | { readonly name: "countHistory"; readonly input: { readonly profile: string; readonly lane: number } }
   | { readonly name: "listDated"; readonly input: DatedFilter }
@@ -70,6 +76,12 @@ export function runQuery(db: Database, query: Query): unknown {
       return getCallbackExecution(db, query.input);
     case "readRollups":
       return readRollups(db, query.input);
+    case "countMatches":
+      return countMatches(db, query.input);
+    case "listBulks":
+      return listBulks(db, query.input);
+    case "getBulk":
+      return getBulk(db, query.input);
     case "countBacklog":
       return countBacklog(db, query.input);
     default:
@@ -95,6 +107,7 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
     case "listCallbackExecutions":
     case "readRollups":
     case "countBacklog":
+    case "countMatches":
       return false;
     default:
       return true;

@@ -8,6 +8,7 @@
 import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { AppError } from "../domain/errors.ts";
+import { openBulks } from "./bulks.ts";
 import { loadCallbackConfigs } from "./callbacks.ts";
 import { type Command, createApply, type RotationCommand } from "./commands.ts";
 import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
@@ -133,6 +134,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     historyEntry: (lookup) => read(() => readHistoryEntry(readDb, lookup)),
     historyOfEvent: (lookup) => read(() => readHistoryOfEvent(readDb, lookup)),
     historyAttempts: (seq) => read(() => listAttempts(readDb, seq)),
+    openBulks: () => read(() => openBulks(readDb)),
     pull: (input) => read(() => readPull(readDb, input)),
     close: () => {
       closing ??= closeAll(writer, reader, { ...parts, now: () => clock.wallNow() });
@@ -188,9 +190,19 @@ function writingVerbs(
     heartbeat: (now) => submit({ verb: "heartbeat", now }),
     purge: (input) => submit({ verb: "purge", input }),
     addRollups: (deltas) => submit({ verb: "addRollups", deltas }),
+    ...bulkVerbs(submit),
     ...objectVerbs(submit),
     ...scheduleWrites(submit),
     ...callbackWrites(submit),
+  };
+}
+
+function bulkVerbs(submit: Submit): Pick<Store, "createBulk" | "stepBulk" | "setBulkState" | "copyDelivery"> {
+  return {
+    createBulk: (bulk, now) => submit({ verb: "createBulk", bulk, now }),
+    stepBulk: (input) => submit({ verb: "stepBulk", input }),
+    setBulkState: (lookup, state, now) => submit({ verb: "setBulkState", lookup, state, now }),
+    copyDelivery: (lookup, newId, now) => submit({ verb: "copyDelivery", lookup, newId, now }),
   };
 }
 

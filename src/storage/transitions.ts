@@ -51,9 +51,11 @@ function prepareStatements(db: Database) {
        budget_start = ?, policy_state = ?
      WHERE seq = ? AND state = ?`,
   );
+  // A report on an awaited attempt has no status of its own: the one that was answered stands.
   const moveWithAttempt = db.query(
     `UPDATE delivery SET state = ?, due_at = ?, finished_at = ?, attempt_count = ?,
-       budget_start = ?, policy_state = ?, last_status = ?, last_error = ?
+       budget_start = ?, policy_state = ?,
+       last_status = coalesce(?, CASE WHEN state = 'awaiting' THEN last_status END), last_error = ?
      WHERE seq = ? AND state = ?`,
   );
   // The conflict is the acknowledgement (or its absence) that finishes an attempt left awaiting.

@@ -253,3 +253,36 @@ test.each(ILLEGAL_ROWS)("the schema refuses %s", (_, assignment) => {
   storeDelivery(store.db, { state: "queued" });
   expect(() => store.db.run(`UPDATE delivery SET ${assignment}`)).toThrow(/constraint failed/);
 });
+
+test("a report on an awaited attempt leaves the status that the attempt was answered with", () => {
+  const store = openBareStore();
+  const position = storeDelivery(store.db, { state: "sending", lease: store.lease });
+  const answered = newAttempt({ outcome: "awaiting", status: 202 });
+  const awaited = settle(
+    position,
+    {
+      outcome: { kind: "awaiting", status: 202, deadlineAt: NOW + 5 },
+      attempt: answered,
+      decision: null,
+      followUps: [],
+    },
+    NOW,
+  );
+  expect(transition(store, awaited)).toBe(true);
+  const awaiting = { ...position, state: "awaiting", dueAt: NOW + 5, lease: null, attemptCount: 1 } as const;
+  const acknowledged = settle(
+    awaiting,
+    {
+      outcome: { kind: "succeeded", status: null },
+      attempt: newAttempt({ status: null }),
+      decision: null,
+      followUps: [],
+    },
+    NOW + 1,
+  );
+  expect(transition(store, acknowledged)).toBe(true);
+  const row = store.db
+    .query("SELECT state, last_status, last_error FROM delivery WHERE seq = ?")
+    .get(position.seq);
+  expect(row).toEqual({ state: "succeeded", last_status: 202, last_error: null });
+});

@@ -309,7 +309,7 @@ interface Parts {
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
   const { schedules, timers, directory, commands, objects, admit } = engine;
-  const { metrics, rollups, breakers, lanes, slots } = engine;
+  const { metrics, rollups, bulks, breakers, lanes, slots } = engine;
   return {
     clock,
     log,
@@ -326,6 +326,7 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     timers,
     metrics,
     rollups,
+    bulks,
     breakers,
     lanes,
     slots,

@@ -182,11 +182,12 @@ export function deliveryRoutes(deps: ApiDeps): ApiRoute[] {
       },
     }),
     ...ACTIONS.map((action) => actionRoute(action, deps)),
+    replayRoute(deps),
   ];
 }
 
 interface Action {
-  readonly verb: "cancel" | "retry" | "replay" | "discard";
+  readonly verb: "cancel" | "retry" | "discard";
   readonly summary: string;
   readonly description: string;
 }
@@ -201,11 +202,6 @@ const ACTIONS: readonly Action[] = [
     verb: "retry",
     summary: "Make a waiting delivery due now",
     description: "Its retry budget stays as it is.",
-  },
-  {
-    verb: "replay",
-    summary: "Send a finished delivery again",
-    description: "Under the same id, with a fresh retry budget. 410 when its body is no longer kept.",
   },
   {
     verb: "discard",
@@ -235,6 +231,36 @@ function actionRoute(
       const changed = await reads.getDelivery({ project, id });
       if (changed === null) throw noDelivery();
       return showDetail(changed, directory);
+    },
+  });
+}
+
+const REPLAY = Type.Object(
+  { asNew: Type.Optional(Type.Boolean({ description: "As a copy with an id of its own." })) },
+  { additionalProperties: false },
+);
+
+function replayRoute({ commands, directory, reads }: ApiDeps): ApiRoute {
+  return defineRoute({
+    method: "POST",
+    path: "/deliveries/:id/replay",
+    operationId: "replayDelivery",
+    summary: "Send a finished delivery again",
+    description:
+      "Under the same id, with a fresh retry budget, or as a copy. 410 when its body is no longer kept.",
+    tag: "deliveries",
+    scope: "admin",
+    query: queryOf({}),
+    body: REPLAY,
+    answer: DELIVERY_DETAIL,
+    errors: ["not_found", "invalid_state", "conflict", "gone", "storage_unavailable"],
+    handle: async ({ principal: { project }, id: shown, body: { asNew = false } }) => {
+      const id = readDeliveryId(shown);
+      if (!asNew) await commands.replay(project, id);
+      const sentId = asNew ? await commands.replayAsNew(project, id) : id;
+      const sent = await reads.getDelivery({ project, id: sentId });
+      if (sent === null) throw noDelivery();
+      return showDetail(sent, directory);
     },
   });
 }

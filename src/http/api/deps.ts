@@ -3,6 +3,7 @@ import type { ListReads } from "../../domain/reads.ts";
 import type { Admit } from "../../runtime/admit.ts";
 import type { Advance } from "../../runtime/advance.ts";
 import type { Breakers } from "../../runtime/breakers.ts";
+import type { Bulks } from "../../runtime/bulks.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Commands } from "../../runtime/commands.ts";
 import type { Directory } from "../../runtime/directory.ts";
@@ -25,6 +26,7 @@ export interface ApiDeps {
   readonly commands: Commands;
   readonly objects: Objects;
   readonly publisher: Publisher;
+  readonly bulks: Bulks;
   readonly admit: Admit;
   readonly schedules: Schedules;
   readonly timers: Timers;

@@ -18,6 +18,7 @@ export const TAGS = [
   "endpoints",
   "subscriptions",
   "sources",
+  "bulk",
   "schedules",
   "projects",
   "keys",

@@ -9,6 +9,7 @@ import { AppError } from "../../domain/errors.ts";
 import { authenticate, authorize, type Principal } from "../auth.ts";
 import type { Door, RequestContext } from "../door.ts";
 import { answerError, methodNotAllowed } from "../errors.ts";
+import { bulkRoutes } from "./bulk.ts";
 import { clockRoutes } from "./clock.ts";
 import { deliveryRoutes } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -46,6 +47,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...eventRoutes(deps),
     ...publishRoutes(deps),
     ...deliveryRoutes(deps),
+    ...bulkRoutes(deps),
     ...timerRoutes(deps),
     ...rejectionRoutes(deps),
     ...endpointRoutes(deps),

@@ -35,7 +35,6 @@ CREATE TABLE bulk (
   state TEXT NOT NULL CHECK (state = 'running' OR state = 'paused' OR state = 'done' OR state = 'cancelled'),
   last_seq INTEGER NOT NULL,
   cursor INTEGER NOT NULL,
-  looked_count INTEGER NOT NULL DEFAULT 0,
   changed_count INTEGER NOT NULL DEFAULT 0,
   skipped_count INTEGER NOT NULL DEFAULT 0,
   created_at INTEGER NOT NULL,
