@@ -90,10 +90,17 @@ export interface BulkStepInput {
   readonly ids: readonly Id[];
 }
 
+export interface CopiedDelivery {
+  readonly seq: number;
+  readonly lane: number;
+}
+
 export interface BulkStep {
   readonly bulk: Bulk;
-  /** What is due now because of it, in its order. */
-  readonly due: readonly { readonly seq: number; readonly lane: number }[];
+  /** What is due now because of it, in its order; without what waits for its turn in a line. */
+  readonly due: readonly CopiedDelivery[];
+  /** Lanes in which something is due now. */
+  readonly lanes: readonly number[];
   /** Whether deliveries have ended. */
   readonly hasEnded: boolean;
 }

@@ -259,14 +259,12 @@ export class Bulks {
 
   #announce(run: Run, step: BulkStep, now: number): void {
     const { directory, onDue, onFinished } = this.#options;
-    const lanes = new Set<number>();
     for (const { seq, lane } of step.due) {
       const endpoint = directory.endpointOfLane(lane);
       // What goes to a closed lane waits there for its own reasons.
       if (endpoint && !isClosed(endpoint)) run.outstanding.add(seq);
-      lanes.add(lane);
     }
-    for (const lane of lanes) onDue(lane, now);
+    for (const lane of step.lanes) onDue(lane, now);
     if (step.hasEnded) onFinished();
   }
 

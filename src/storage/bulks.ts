@@ -10,6 +10,7 @@ import {
   type BulkState,
   type BulkStep,
   type BulkStepInput,
+  type CopiedDelivery,
   type DeliveryMatch,
   decideBulk,
   type NewBulk,
@@ -17,7 +18,6 @@ import {
 import { isFinal, type NewDelivery, type Transition } from "../domain/delivery.ts";
 import type { Id } from "../domain/id.ts";
 import type { BulkFilter, Lookup, Page } from "../domain/reads.ts";
-import type { Located } from "./contract.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
 import { matchOf, stretchEnd, walkOf } from "./delivery-match.ts";
 import { idBytes, idText } from "./ids.ts";
@@ -32,6 +32,8 @@ import {
 
 /** Rows looked at per step when few of them match: about two milliseconds. */
 const STEP_ROWS = 2_048;
+
+type Located = ReturnType<typeof toLocated>;
 
 interface BulkRow {
   seq: number;
@@ -77,24 +79,26 @@ export function bulkItemsSql(match: DeliveryMatch): string {
     WHERE ${walkOf(match).sql} AND d.seq > ? AND d.seq <= ? AND ${matchOf(match).sql} ORDER BY d.seq LIMIT ?`;
 }
 
-export interface CopiedDelivery {
-  readonly seq: number;
-  readonly lane: number;
-}
-
 interface BulkContext {
   readonly transition: (change: Transition) => boolean;
   readonly insertDelivery: DeliveryInserter;
 }
 
-interface Slice {
-  readonly due: { seq: number; lane: number }[];
-  changed: number;
-  skipped: number;
-  hasEnded: boolean;
+/** What a step does to its items. */
+class Slice {
+  readonly due: { seq: number; lane: number }[] = [];
+  readonly lanes = new Set<number>();
+  changed = 0;
+  skipped = 0;
+  hasEnded = false;
+
+  /** Returns what came of it, the operation being as it is now. */
+  toStep(bulk: Bulk): BulkStep {
+    return { bulk, due: this.due, lanes: [...this.lanes], hasEnded: this.hasEnded };
+  }
 }
 
-export function createBulkWrites(db: Database, { transition, insertDelivery }: BulkContext) {
+function prepareStatements(db: Database) {
   const insert = db.query<BulkRow, SQLQueryBindings[]>(
     `INSERT INTO bulk (id, project, action, is_as_new, filter, rate, state, last_seq, cursor, created_at,
        updated_at)
@@ -112,102 +116,111 @@ export function createBulkWrites(db: Database, { transition, insertDelivery }: B
      WHERE id = ?3 AND project = ?4 AND finished_at IS NULL RETURNING *`,
   );
   const payloadOf = db.query<{ headers: string; body: Uint8Array }, [number]>(
-    `SELECT p.headers, p.body FROM delivery d JOIN payload p ON p.seq = d.payload_seq WHERE d.seq = ?`,
+    "SELECT p.headers, p.body FROM delivery d JOIN payload p ON p.seq = d.payload_seq WHERE d.seq = ?",
   );
   const endpointOf = db.query<{ id: Uint8Array }, [number]>("SELECT id FROM endpoint WHERE seq = ?");
+  return { insert, get, advance, change, payloadOf, endpointOf };
+}
 
-  function createBulk(bulk: NewBulk, now: number): Bulk {
-    const { id, project, action, isAsNew, match, rate } = bulk;
+export class BulkWrites {
+  readonly #db: Database;
+  readonly #context: BulkContext;
+  readonly #statements: ReturnType<typeof prepareStatements>;
+  readonly #locate: (id: Id) => Located | null;
+
+  constructor(db: Database, context: BulkContext) {
+    this.#db = db;
+    this.#context = context;
+    this.#statements = prepareStatements(db);
+    this.#locate = createPositionReads(db).deliveryPosition;
+  }
+
+  create({ id, project, action, isAsNew, match, rate }: NewBulk, now: number): Bulk {
     const values = [idBytes(id), project, action, isAsNew ? 1 : 0, JSON.stringify(match), rate, now, now];
-    return toBulk(insert.get(...values) as BulkRow);
+    return toBulk(this.#statements.insert.get(...values) as BulkRow);
+  }
+
+  /** Null: there is none of that id that is not over. */
+  setState({ project, id }: Lookup, state: BulkState, now: number): Bulk | null {
+    const row = this.#statements.change.get(state, now, idBytes(id), project);
+    return row && toBulk(row);
   }
 
   /** Null: no longer running, or not where the caller believes it to be. */
-  function stepBulk(input: BulkStepInput): BulkStep | null {
-    const row = get.get(input.seq);
+  step(input: BulkStepInput): BulkStep | null {
+    const { seq, now, itemsMax } = input;
+    const row = this.#statements.get.get(seq);
     if (row === null || row.state !== "running" || row.cursor !== input.cursor) return null;
     const bulk = toBulk(row);
     const { match, cursor, lastSeq } = bulk;
-    const end = stretchEnd(db, match, { after: cursor, last: lastSeq, rows: STEP_ROWS });
-    const items = db
+    const end = stretchEnd(this.#db, match, { after: cursor, last: lastSeq, rows: STEP_ROWS });
+    const items = this.#db
       .query<LocatedRow, SQLQueryBindings[]>(bulkItemsSql(match))
-      .all(...walkOf(match).values, cursor, end, ...matchOf(match).values, input.itemsMax)
+      .all(...walkOf(match).values, cursor, end, ...matchOf(match).values, itemsMax)
       .map(toLocated);
-    const slice: Slice = { due: [], changed: 0, skipped: 0, hasEnded: false };
+    const slice = new Slice();
     for (const [index, item] of items.entries()) {
-      if (bulk.isAsNew) copyOne(item, input.ids[index], input.now, slice);
-      else changeOne(bulk.action, item, input.now, slice);
+      const isDone = bulk.isAsNew
+        ? this.#copy(item, { id: input.ids[index], now, slice })
+        : this.#change(item, { action: bulk.action, now, slice });
+      if (isDone) slice.changed += 1;
+      else slice.skipped += 1;
     }
     // A full slice may have left some of the stretch behind its last item.
-    const to = items.length < input.itemsMax ? end : (items.at(-1)?.position.seq ?? end);
-    const after = advance.get(to, slice.changed, slice.skipped, input.now, input.seq);
-    return { bulk: toBulk(after as BulkRow), due: slice.due, hasEnded: slice.hasEnded };
+    const to = items.length < itemsMax ? end : (items.at(-1)?.position.seq ?? end);
+    const moved = this.#statements.advance.get(to, slice.changed, slice.skipped, now, seq);
+    return slice.toStep(toBulk(moved as BulkRow));
   }
 
-  function changeOne(action: BulkAction, { position, hasPayload }: Located, now: number, slice: Slice): void {
+  /** Null: there is nothing of that id in the project that can be sent again. */
+  copyOf({ project, id }: Lookup, newId: Id, now: number): CopiedDelivery | null {
+    const located = this.#locate(id);
+    if (located === null || located.facts.project !== project) return null;
+    const seq = this.#insertCopy(located, newId, now);
+    return seq === null ? null : { seq, lane: located.position.lane };
+  }
+
+  #change(
+    { position, hasPayload }: Located,
+    { action, now, slice }: { action: BulkAction; now: number; slice: Slice },
+  ): boolean {
     const needsPayload = action === "replay" || action === "retry";
     const decided = needsPayload && !hasPayload ? null : decideBulk(action, position, now);
-    if (decided === null || position.lease !== null || !transition(decided)) {
-      slice.skipped += 1;
-      return;
+    if (decided === null || position.lease !== null || !this.#context.transition(decided)) return false;
+    // Of a line the next may be due, be it this one or the one behind it.
+    if (decided.dueAt !== null || position.line !== undefined) slice.lanes.add(position.lane);
+    if (decided.dueAt !== null && position.line === undefined) {
+      slice.due.push({ seq: position.seq, lane: position.lane });
     }
-    slice.changed += 1;
-    if (decided.dueAt !== null) slice.due.push({ seq: position.seq, lane: position.lane });
     if (isFinal(decided.to)) slice.hasEnded = true;
+    return true;
   }
 
-  function copyOne(item: Located, id: Id | undefined, now: number, slice: Slice): void {
-    const seq = id === undefined ? null : copyDelivery(item, id, now);
-    if (seq === null) {
-      slice.skipped += 1;
-      return;
-    }
-    slice.changed += 1;
-    slice.due.push({ seq, lane: item.position.lane });
+  #copy(item: Located, { id, now, slice }: { id: Id | undefined; now: number; slice: Slice }): boolean {
+    const seq = id === undefined ? null : this.#insertCopy(item, id, now);
+    if (seq === null) return false;
+    const { lane, line } = item.position;
+    slice.lanes.add(lane);
+    if (line === undefined) slice.due.push({ seq, lane });
+    return true;
   }
 
   /**
    * Stores a delivery of the same content under another id, with a body of its own, so that the two go their
    * separate ways. Returns its seq; null when there is no body left, or nowhere to send it.
    */
-  function copyDelivery({ position, facts, profile }: Located, id: Id, now: number): number | null {
-    const payload = payloadOf.get(position.seq);
-    const endpoint = endpointOf.get(position.lane);
+  #insertCopy({ position, facts, profile }: Located, id: Id, now: number): number | null {
+    const { lane, line } = position;
+    const payload = this.#statements.payloadOf.get(position.seq);
+    const endpoint = this.#statements.endpointOf.get(lane);
     if (payload === null || endpoint === null) return null;
     const copy: NewDelivery = {
-      id,
-      project: facts.project,
-      lane: position.lane,
-      endpointId: idText(endpoint.id),
-      profile,
-      state: "queued",
-      dueAt: now,
-      spec: facts.spec,
-      payload,
+      ...{ id, project: facts.project, lane, endpointId: idText(endpoint.id), profile },
+      ...{ state: "queued", dueAt: now, spec: facts.spec, payload },
+      ...(line === undefined ? {} : { line }),
     };
-    return insertDelivery(copy, { eventSeq: null, payloadSeq: null, createdAt: now });
+    return this.#context.insertDelivery(copy, { eventSeq: null, payloadSeq: null, createdAt: now });
   }
-
-  const { deliveryPosition } = createPositionReads(db);
-
-  /** Null: there is nothing of that id in the project that can be sent again. */
-  function copyOf({ project, id }: Lookup, newId: Id, now: number): CopiedDelivery | null {
-    const located = deliveryPosition(id);
-    if (located === null || located.facts.project !== project) return null;
-    const seq = copyDelivery(located, newId, now);
-    return seq === null ? null : { seq, lane: located.position.lane };
-  }
-
-  return {
-    createBulk,
-    stepBulk,
-    /** Null: there is none of that id that is not over. */
-    setBulkState: ({ project, id }: Lookup, state: BulkState, now: number): Bulk | null => {
-      const row = change.get(state, now, idBytes(id), project);
-      return row && toBulk(row);
-    },
-    copyOf,
-  };
 }
 
 export function openBulks(db: Database): Bulk[] {

@@ -13,7 +13,7 @@ import type { NewRejection } from "../domain/rejection.ts";
 import type { QueuedRelease, ScheduleStep } from "../domain/schedule-definition.ts";
 import type { NewSend } from "../domain/sending.ts";
 import { type ChargedDelivery, createAllowances } from "./allowances.ts";
-import { createBulkWrites } from "./bulks.ts";
+import { BulkWrites } from "./bulks.ts";
 import { createCallbackWrites } from "./callbacks.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
@@ -173,7 +173,7 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
   const rollups = createRollupWrites(db);
   const createCharged = createAllowances(db, insertDelivery);
   const removeDelivery = createRemovals(db);
-  const bulks = createBulkWrites(db, { transition, insertDelivery });
+  const bulks = new BulkWrites(db, { transition, insertDelivery });
   return {
     accept: ({ event }) =>
       event.admission === undefined
@@ -192,9 +192,9 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
     heartbeat: ({ now }) => processes.heartbeat(now),
     purge: ({ input }) => purge(input),
     addRollups: ({ deltas }) => rollups.addRollups(deltas),
-    createBulk: ({ bulk, now }) => bulks.createBulk(bulk, now),
-    stepBulk: ({ input }) => bulks.stepBulk(input),
-    setBulkState: ({ lookup, state, now }) => bulks.setBulkState(lookup, state, now),
+    createBulk: ({ bulk, now }) => bulks.create(bulk, now),
+    stepBulk: ({ input }) => bulks.step(input),
+    setBulkState: ({ lookup, state, now }) => bulks.setState(lookup, state, now),
     copyDelivery: ({ lookup, newId, now }) => bulks.copyOf(lookup, newId, now),
   } satisfies Partial<CommandTable>;
 }

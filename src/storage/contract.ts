@@ -5,7 +5,7 @@
  * shutting_down.
  */
 import type { ApiKey, Project } from "../domain/access.ts";
-import type { Bulk, BulkState, BulkStep, BulkStepInput, NewBulk } from "../domain/bulk.ts";
+import type { Bulk, BulkState, BulkStep, BulkStepInput, CopiedDelivery, NewBulk } from "../domain/bulk.ts";
 import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
 import type { ChangeListener } from "../domain/change.ts";
 import type { DatedReads, Removal } from "../domain/dated.ts";
@@ -29,7 +29,6 @@ import type { Source } from "../domain/source.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { ChargedDelivery, ChargeResult } from "./allowances.ts";
-import type { CopiedDelivery } from "./bulks.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
 import type { ResealCursor, ResealStep } from "./key-rotation.ts";
 import type { PullInput, PullItem } from "./pull.ts";

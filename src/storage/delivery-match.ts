@@ -73,7 +73,8 @@ export function stretchEnd(
 /** Rows counted per stretch on the read thread: some 20 ms. */
 const COUNT_ROWS = 20_000;
 
-const AGE_SQL = `CASE ${AGE_BOUNDS_MS.map((bound, n) => `WHEN d.created_at > ? - ${bound} THEN ${n}`).join(" ")}
+const AGE_CASES = AGE_BOUNDS_MS.map((bound, n) => `WHEN d.created_at > ? - ${bound} THEN ${n}`);
+const AGE_SQL = `CASE ${AGE_CASES.join(" ")}
   ELSE ${AGE_BOUNDS_MS.length} END`;
 
 /** Counts what matches within one stretch, by endpoint, type and age. */

@@ -146,6 +146,7 @@ const BODIES: Readonly<Record<string, string>> = {
   createProject: '{"name":"made"}',
   createKey: "{}",
   advanceClock: '{"by":"1s"}',
+  createBulk: '{"action":"discard","filter":{"type":"none"}}',
   createDelivery: '{"endpoint":"app","delay":"1h"}',
   rescheduleDelivery: '{"delay":"2h"}',
   createSchedule: schedule("beat"),
@@ -198,10 +199,18 @@ test("what every route really answers is what the document says", async () => {
   await app.ingest("pulled");
   const { json: pulled } = await app.api("/sources/pulled/stored");
   await post("/endpoints/app/pause");
+  await held();
+  await held();
+  const slow = JSON.stringify({ action: "retry", filter: { state: "held" }, rate: 0.01 });
+  const { json: bulk } = await app.api("/bulk", { method: "POST", body: slow });
   const [waiting, discarded] = [await held(), await held()];
   await post(`/deliveries/${discarded}/cancel`);
   const ids: Readonly<Record<string, string>> = {
     getEvent: event,
+    getBulk: bulk.id,
+    pauseBulk: bulk.id,
+    resumeBulk: bulk.id,
+    cancelBulk: bulk.id,
     getDelivery: deliveries.data[0]?.id ?? "",
     getRejection: rejections.data[0]?.id ?? "",
     admitRejection: rejections.data[0]?.id ?? "",
@@ -217,6 +226,16 @@ test("what every route really answers is what the document says", async () => {
     ...BODIES,
     acknowledgeFetched: JSON.stringify({ ids: [pulled.data[0]?.id] }),
   };
+  await visit(app, { ids, bodies });
+});
+
+interface Visit {
+  readonly ids: Readonly<Record<string, string>>;
+  readonly bodies: Readonly<Record<string, string>>;
+}
+
+/** Calls every route once. */
+async function visit(app: TestApp, { ids, bodies }: Visit): Promise<void> {
   // These first, in an order in which each state allows the next; among the others none is in the way of
   // another.
   const first = ["createSchedule", "rescheduleDelivery", "retryDelivery", "cancelDelivery", "replayDelivery"];
@@ -234,4 +253,4 @@ test("what every route really answers is what the document says", async () => {
     });
     expect({ operationId, status }).toEqual({ operationId, status: 200 });
   }
-});
+}

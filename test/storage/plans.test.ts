@@ -3,10 +3,13 @@
  * a sort.
  */
 import { beforeAll, expect, test } from "bun:test";
+import type { DeliveryMatch } from "../../src/domain/bulk.ts";
 import type { DatedFilter } from "../../src/domain/dated.ts";
 import type { DeliveryFilter, EventFilter, RejectionFilter } from "../../src/domain/reads.ts";
+import { BULK_LIST_SQL, bulkItemsSql } from "../../src/storage/bulks.ts";
 import { CLAIM_SQL, NEXT_DUE_SQL } from "../../src/storage/claims.ts";
 import { datedListSql, isBoundedDatedList } from "../../src/storage/dated-deliveries.ts";
+import { stretchEndSql } from "../../src/storage/delivery-match.ts";
 import { historySql } from "../../src/storage/history.ts";
 import { NEXT_IN_LINE_SQL } from "../../src/storage/lines.ts";
 import { deliveryListSql, isBoundedDeliveryList } from "../../src/storage/list-deliveries.ts";
@@ -67,6 +70,34 @@ test("what waits for its source, and what waits to be fetched, have an index of 
 test("the sums of an endpoint are one range of their primary key", () => {
   expect(queryPlan(store.db, ROLLUPS_SQL)).toEqual([
     "SEARCH rollup USING PRIMARY KEY (project=? AND lane=? AND bucket_ms=? AND at>? AND at<?)",
+  ]);
+});
+
+const REPAIRS: readonly [DeliveryMatch, string][] = [
+  [{ project: "default", states: ["dead"] }, "INDEX delivery_notable (state=? AND seq>? AND seq<?)"],
+  [{ project: "default", states: ["dead"], lane: 1 }, "INDEX delivery_notable (state=? AND seq>? AND seq<?)"],
+  [
+    { project: "default", states: ["succeeded"], lane: 1 },
+    "INDEX delivery_endpoint (endpoint_seq=? AND seq>? AND seq<?)",
+  ],
+  [
+    { project: "default", states: ["queued", "held"], error: "x" },
+    "INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+  ],
+];
+
+test.each(REPAIRS)("a repair of %j walks one range of an index, and sorts nothing", (match, range) => {
+  const end = queryPlan(store.db, stretchEndSql(match));
+  expect(end).toHaveLength(1);
+  expect(end[0]).toContain(range);
+  const items = queryPlan(store.db, bulkItemsSql(match));
+  expect(items[0]).toBe(`SEARCH d USING ${range}`);
+  expect(items.filter((step) => step.startsWith("SCAN") || step.includes("TEMP B-TREE"))).toEqual([]);
+});
+
+test("the list of bulk operations is one range of its index", () => {
+  expect(queryPlan(store.db, BULK_LIST_SQL)).toEqual([
+    "SEARCH bulk USING INDEX bulk_project (project=? AND seq<?)",
   ]);
 });
 

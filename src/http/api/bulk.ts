@@ -235,7 +235,7 @@ export function bulkRoutes(deps: ApiDeps): ApiRoute[] {
       operationId: "createBulk",
       summary: "Retry, cancel, discard or replay everything that a filter matches",
       description:
-        "Only what exists now; what comes later is not touched. It goes on over restarts and does nothing twice.",
+        "Only what exists now, nothing that comes later. It survives restarts and does nothing twice.",
       tag: "bulk",
       scope: "admin",
       query: queryOf({}),
