@@ -17,6 +17,7 @@ import {
   Postern,
   pause,
   removeFolders,
+  seeded,
   sendSigned,
   until,
 } from "./support.ts";
@@ -32,17 +33,6 @@ const LIFE_MS_MAX = 600;
 const REFUSED_ONE_IN = 10;
 const RETRY = 'retry = { policy = "fixed", delay = "100ms", max_attempts = 100 }\nbreaker = { failures = 0 }';
 const LIMIT_MS = 60_000 + KILLS * 5_000;
-
-/** Numbers in [0, 1) that the seed decides (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 /** What this side knows for certain: the ids that were acknowledged, and how often the receiver saw each. */
 class Ledger {
