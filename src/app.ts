@@ -10,6 +10,7 @@ import type { LoadedConfig } from "./config/load.ts";
 import { summarizeConfig } from "./config/redact.ts";
 import { toDeclarations, toProjectSettings } from "./declarations.ts";
 import { HOOKBRIDGE } from "./dialects/hookbridge/dialect.ts";
+import { PINGBACK } from "./dialects/pingback/dialect.ts";
 import { POSTHOOK } from "./dialects/posthook/dialect.ts";
 import { PYFLY } from "./dialects/pyfly/dialect.ts";
 import { HOUR } from "./domain/duration.ts";
@@ -66,6 +67,7 @@ export interface App {
 /** Deleting a dialect's folder, its import and its line here leaves a program without it. */
 const DIALECTS: readonly Dialect[] = [
   // One per line.
+  PINGBACK,
   PYFLY,
   HOOKBRIDGE,
   POSTHOOK,
@@ -199,6 +201,7 @@ class PosternApp implements App {
       admit: engine.admit,
       schedules: engine.schedules,
       timers: engine.timers,
+      functions: engine.functions,
       breakers: engine.breakers,
       lanes: engine.lanes,
       slots: engine.slots,

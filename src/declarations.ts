@@ -9,6 +9,7 @@ import type {
 } from "./config/config.ts";
 import { contentOf } from "./domain/content.ts";
 import type { Filter } from "./domain/filter.ts";
+import { functionEndpointName } from "./domain/function.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
 import type { ProjectSettings } from "./domain/project-settings.ts";
@@ -37,8 +38,9 @@ export function toDeclarations(config: Config): Declarations {
 
 /** What every dialect is told of every project. */
 export function toProjectSettings(config: Config): ProjectSettings[] {
-  return config.projects.map(({ id, pyfly, hookbridge, posthook }) => ({
+  return config.projects.map(({ id, pingback, pyfly, hookbridge, posthook }) => ({
     project: id,
+    ...(pingback === null ? {} : { pingback }),
     ...(pyfly === null ? {} : { pyfly }),
     ...(hookbridge === null ? {} : { hookbridge }),
     ...(posthook === null ? {} : { posthook }),
@@ -78,8 +80,11 @@ function toSource({ maxBodyBytes, to, ...source }: SourceConfig): DeclaredSource
 }
 
 /** A configuration loads only when its conditions are filters: domain/source-check.ts has judged them. */
-function toTarget({ when, ...target }: TargetConfig): Target {
-  return { ...target, when: when as Filter | null };
+function toTarget({ when: given, ...target }: TargetConfig): Target {
+  const when = given as Filter | null;
+  if (target.kind === "events") return { ...target, when };
+  const { kind, name } = target;
+  return { kind: "endpoint", name: kind === "function" ? functionEndpointName(name) : name, when };
 }
 
 function toRetry(retry: RetryConfig): RetryRule {

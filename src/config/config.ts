@@ -100,6 +100,8 @@ export interface ApiKeyConfig {
 export interface ProjectConfig {
   readonly id: string;
   readonly apiKeys: readonly ApiKeyConfig[];
+  /** Null: functions get their URL and secret by registration. */
+  readonly pingback: PingbackConfig | null;
   /** Null: PyFly's own defaults. */
   readonly pyfly: PyflyConfig | null;
   /** Null: HookBridge's own defaults. */
@@ -118,6 +120,15 @@ export interface HookbridgeConfig {
   readonly replaysMax: number;
   readonly timeoutMs: number;
   readonly requestsPerMinute: number;
+}
+
+/** Where a project's functions are and how they are called. */
+export interface PingbackConfig {
+  readonly endpointUrl: string | null;
+  readonly isPinned: boolean;
+  readonly secret: string | null;
+  readonly timezone: string;
+  readonly timeoutMaxMs: number;
 }
 
 export type VerifyConfig =
@@ -181,9 +192,12 @@ export interface RateConfig {
   readonly burst: number;
 }
 
-/** A target of a source: an endpoint of the same project, or a tenant of it whose subscriptions decide. */
+/**
+ * A target of a source: an endpoint or a function of the same project, or a tenant of it whose subscriptions
+ * decide.
+ */
 export type TargetConfig = (
-  | { readonly kind: "endpoint"; readonly name: string }
+  | { readonly kind: "endpoint" | "function"; readonly name: string }
   | { readonly kind: "events"; readonly tenant: string }
 ) & {
   /** The conditions as written; null: every event. What they may say is for `checkSource` to judge. */

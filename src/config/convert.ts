@@ -7,6 +7,7 @@ import type {
   Config,
   EndpointConfig,
   ListenAddress,
+  PingbackConfig,
   ProjectConfig,
   RetryConfig,
   ScheduleConfig,
@@ -41,6 +42,7 @@ const DEFAULT_PROJECT = {
   hookbridge: null,
   posthook: null,
   egress: null,
+  pingback: null,
 };
 
 /** Returns the frozen configuration. `declared` must have been decoded and checked without a finding. */
@@ -114,14 +116,26 @@ function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["ma
   return { kind: "file", path: declared.file };
 }
 
-function toProject({ id, api_keys, pyfly, hookbridge, posthook, egress }: DeclaredProject): ProjectConfig {
+function toProject(declared: DeclaredProject): ProjectConfig {
+  const { id, api_keys, pingback, pyfly, hookbridge, posthook, egress } = declared;
   return {
     id,
     apiKeys: api_keys.map(toApiKey),
+    pingback: pingback === undefined ? null : toPingback(pingback),
     pyfly: pyfly === undefined ? null : toPyfly(pyfly),
     hookbridge: hookbridge === undefined ? null : toHookbridge(hookbridge),
     posthook: posthook === undefined ? null : toPosthook(posthook, posthook.signing_keys.map(toSecret)),
     egress: egress === undefined ? null : toProjectEgress(egress),
+  };
+}
+
+function toPingback(pingback: NonNullable<DeclaredProject["pingback"]>): PingbackConfig {
+  return {
+    endpointUrl: pingback.endpoint_url ?? null,
+    isPinned: pingback.pin_endpoint,
+    secret: pingback.cron_secret ?? null,
+    timezone: pingback.timezone,
+    timeoutMaxMs: pingback.max_timeout,
   };
 }
 
@@ -235,16 +249,13 @@ function toChallenge(challenge: DeclaredSource["challenge"]): ChallengeConfig | 
   return { kind: "meta", secrets: [toSecret(challenge.verify_token)] };
 }
 
-/** Functions were refused by the checks. */
 function toTarget(target: NonNullable<DeclaredSource["to"]>[number]): TargetConfig {
   if (!("kind" in target)) {
-    const { endpoint, events, when } = target;
-    return events === undefined
-      ? { kind: "endpoint", name: endpoint ?? "", when }
-      : { kind: "events", tenant: events, when };
+    const { endpoint = "", events, function: name, when } = target;
+    if (events !== undefined) return { kind: "events", tenant: events, when };
+    return name === undefined ? { kind: "endpoint", name: endpoint, when } : { kind: "function", name, when };
   }
-  if (target.kind === "events") return { kind: "events", tenant: target.tenant, when: null };
-  return { kind: "endpoint", name: target.name, when: null };
+  return { ...target, when: null };
 }
 
 function toSubscription({ event_types, ...rest }: Declared["subscription"][number]): SubscriptionConfig {

@@ -1,13 +1,25 @@
 /** What of a configuration the log may show: everything but secrets, and of those how many there are. */
 
 import { formatDuration } from "../domain/duration.ts";
-import type { ChallengeConfig, Config, ListenAddress, SignConfig, VerifyConfig } from "./config.ts";
+import type {
+  ChallengeConfig,
+  Config,
+  ListenAddress,
+  SignConfig,
+  TargetConfig,
+  VerifyConfig,
+} from "./config.ts";
 
 function showListen(address: ListenAddress | null): string | null {
   if (!address) return null;
   return address.hostname.includes(":")
     ? `[${address.hostname}]:${address.port}`
     : `${address.hostname}:${address.port}`;
+}
+
+function showTarget(target: TargetConfig): string {
+  if (target.kind === "events") return `events:${target.tenant}`;
+  return target.kind === "function" ? `function:${target.name}` : target.name;
 }
 
 /** Proxy and endpoint URLs may hold credentials or path tokens, so only the origin is shown. */
@@ -47,14 +59,20 @@ export function summarizeConfig(config: Config) {
     },
     log,
     dev,
-    projects: config.projects.map(({ id, apiKeys }) => ({ id, apiKeyCount: apiKeys.length })),
+    projects: config.projects.map(({ id, apiKeys, pingback }) => ({
+      id,
+      apiKeyCount: apiKeys.length,
+      ...(pingback === null
+        ? {}
+        : { pingback: { ...pingback, endpointUrl: showOrigin(pingback.endpointUrl), secret: undefined } }),
+    })),
     sources: config.sources.map(({ project, name, verify, challenge, mode, to }) => ({
       project,
       name,
       verify: verify.map(({ scheme }) => scheme),
       secretCount: countSecrets(challenge === null ? verify : [...verify, challenge]),
       mode,
-      to: to.map((target) => (target.kind === "events" ? `events:${target.tenant}` : target.name)),
+      to: to.map(showTarget),
     })),
     endpoints: config.endpoints.map(({ project, name, url, sign, headers }) => ({
       project,

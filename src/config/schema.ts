@@ -39,6 +39,7 @@ import {
   size,
   targetName,
   tenant,
+  timeZone,
   typePattern,
 } from "./values.ts";
 import { VerifyRule } from "./verify-schema.ts";
@@ -111,6 +112,14 @@ const ApiKey = Type.Object(
   { exactlyOne: [["key", "file"]] },
 );
 
+const Pingback = Type.Object({
+  endpoint_url: Type.Optional(httpUrl()),
+  pin_endpoint: Type.Boolean({ default: false }),
+  cron_secret: Type.Optional(secretText(SECRET.any)),
+  timezone: timeZone({ default: "UTC" }),
+  max_timeout: duration({ default: "1h" }),
+});
+
 const Project = Type.Object({
   id: name(),
   api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
@@ -118,6 +127,7 @@ const Project = Type.Object({
   hookbridge: Type.Optional(Hookbridge),
   posthook: Type.Optional(Posthook),
   egress: Type.Optional(ProjectEgress),
+  pingback: Type.Optional(Pingback),
 });
 
 const Dedupe = Type.Object({
@@ -147,9 +157,10 @@ const FilteredTarget = Type.Object(
   {
     endpoint: Type.Optional(name()),
     events: Type.Optional(tenant()),
+    function: Type.Optional(nonEmpty("the name of a function")),
     when: anyTable("a table of conditions"),
   },
-  { exactlyOne: [["endpoint", "events"]] },
+  { exactlyOne: [["endpoint", "events", "function"]] },
 );
 
 const Source = Type.Object({

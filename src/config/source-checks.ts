@@ -59,14 +59,13 @@ function checkTargets(source: SourceDraft, place: Place): void {
     if (target === undefined) continue;
     const here = [...path, "to", index];
     const isFirst = targets.findIndex((other) => isSameGoal(other, target)) === index;
-    if (target.kind === "function") failFunction(context, here, target.name);
-    else if (target.kind === "events") {
+    if (target.kind === "events") {
       if (isFirst) warnOfTenant(source, target.tenant, { ...place, path: here });
       else failSecondTenant(context, here, target.tenant);
-    } else if (!known.includes(target.name)) {
+    } else if (target.kind === "endpoint" && !known.includes(target.name)) {
       failUnknown(context, here, { given: target.name, known, what: "endpoint" });
     } else if (!isFirst) {
-      const [expected, message] = ["each endpoint once", `repeats ${JSON.stringify(target.name)}`];
+      const [expected, message] = [`each ${target.kind} once`, `repeats ${JSON.stringify(target.name)}`];
       fail(context, here, { given: JSON.stringify(target.name), expected, message });
     }
   }
@@ -76,21 +75,23 @@ function checkTargets(source: SourceDraft, place: Place): void {
 function readTarget(target: TargetDraft): TargetName | undefined {
   if (target === undefined) return undefined;
   if ("kind" in target) return target as TargetName;
-  const { endpoint, events } = target as { endpoint?: string; events?: string };
+  const {
+    endpoint,
+    events,
+    function: name,
+  } = target as {
+    endpoint?: string;
+    events?: string;
+    function?: string;
+  };
   if (endpoint !== undefined) return { kind: "endpoint", name: endpoint };
+  if (name !== undefined) return { kind: "function", name };
   return events === undefined ? undefined : { kind: "events", tenant: events };
 }
 
 function isSameGoal(one: TargetName | undefined, other: TargetName): boolean {
   if (one?.kind !== other.kind) return false;
   return one.kind === "events" || other.kind === "events" || one.name === other.name;
-}
-
-function failFunction(context: Checking, path: KeyPath, name: string): void {
-  const given = JSON.stringify(`function:${name}`);
-  const expected = 'the name of an endpoint, or "events:<tenant>"';
-  const why = "functions come with the Pingback door, which this version does not have";
-  fail(context, path, { given, expected, message: `names ${given}, but ${why}; expected ${expected}` });
 }
 
 function failSecondTenant(context: Checking, path: KeyPath, tenant: string): void {

@@ -226,9 +226,10 @@ export function targetName(): TUnsafe<TargetName> {
   const parse = (given: string): TargetName | null => {
     const [, kind = "endpoint", rest = given] = /^(function|events):(.*)$/s.exec(given) ?? [];
     if (kind === "events") return isTenant(rest) ? { kind, tenant: rest } : null;
-    return NAME.test(rest) ? { kind: kind === "function" ? kind : "endpoint", name: rest } : null;
+    if (kind === "function") return rest === "" ? null : { kind, name: rest };
+    return NAME.test(rest) ? { kind: "endpoint", name: rest } : null;
   };
-  return text({ expected: 'the name of an endpoint, or "events:<tenant>"', parse });
+  return text({ expected: 'the name of an endpoint, "function:<name>", or "events:<tenant>"', parse });
 }
 
 const TENANT_CHARS_MAX = 200;
@@ -241,6 +242,17 @@ function isTenant(given: string): boolean {
 export function tenant(options: Options = {}): TUnsafe<string> {
   const expected = `a tenant: at most ${TENANT_CHARS_MAX} characters without line breaks`;
   return text({ expected, parse: (given) => (isTenant(given) ? given : null) }, options);
+}
+
+export function timeZone(options: Options = {}): TUnsafe<string> {
+  const parse = (given: string) => {
+    try {
+      return new Intl.DateTimeFormat("en", { timeZone: given }).resolvedOptions().timeZone && given;
+    } catch {
+      return null;
+    }
+  };
+  return text({ expected: "an IANA time zone such as Europe/Berlin", parse }, options);
 }
 
 /** Which types of events: a star stands alone, or behind the last dot. */

@@ -16,6 +16,7 @@
  */
 import type { AttemptRecord, Outcome } from "./attempt.ts";
 import type { Id } from "./id.ts";
+import type { LogLine } from "./log-line.ts";
 
 export const DELIVERY_STATES = [
   "queued",
@@ -135,6 +136,10 @@ export interface NewDelivery {
   readonly scheduledAt?: number;
   /** The number of the schedule whose run it is. */
   readonly scheduleSeq?: number;
+  /**
+   * The number of the delivery that it was made for. Follow-ups get that of the one whose outcome they are.
+   */
+  readonly parentSeq?: number;
   /** Its own payload; null when it shares the event's. */
   readonly payload: NewPayload | null;
   /** The line of its lane that it stands in. Such a delivery is never made as `sending`. */
@@ -165,6 +170,8 @@ export interface Transition {
   readonly line?: string;
   /** `leave`: the next of its line is due. `join`: it goes next, after the one whose turn it is. */
   readonly lineStep?: "leave" | "join";
+  /** What the receiver logged during the attempt. */
+  readonly logs?: readonly LogLine[];
 }
 
 /** What the policy says about a failed attempt. */
@@ -181,12 +188,14 @@ export interface Settlement {
   /** Asked for a failed outcome only. */
   readonly decision: Decision | null;
   readonly followUps: readonly NewDelivery[];
+  readonly logs?: readonly LogLine[];
 }
 
 /** Returns the change that one attempt's outcome brings: succeeded, awaiting, retrying, dead or held. */
 export function settle(delivery: DeliveryPosition, settlement: Settlement, now: number): Transition {
-  const { outcome, attempt, decision, followUps } = settlement;
-  const base = { ...change(delivery, now), attempt, attemptCount: attempt.number, followUps };
+  const { outcome, attempt, decision, followUps, logs } = settlement;
+  const told = logs === undefined || logs.length === 0 ? {} : { logs };
+  const base = { ...change(delivery, now), attempt, attemptCount: attempt.number, followUps, ...told };
   const leaving = inLine(delivery, "leave");
   if (outcome.kind === "succeeded") {
     return { ...base, to: "succeeded", dueAt: null, policyState: null, ...leaving };

@@ -49,6 +49,8 @@ export interface PolicyInput {
   readonly failed: Failed;
   /** 1 for the first attempt of the present retry budget. */
   readonly attempt: number;
+  /** Attempts of earlier budgets: before the last replay; absent: none. */
+  readonly attemptsBefore?: number;
   readonly policyState: string | null;
   /** JSON of the dialect that made the delivery; null or absent without. */
   readonly spec?: string | null;

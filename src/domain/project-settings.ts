@@ -4,11 +4,25 @@
  */
 export interface ProjectSettings {
   readonly project: string;
+  readonly pingback?: PingbackSettings;
   readonly pyfly?: PyflySettings;
   /** The [[callback_config]] tables of the project. */
   readonly callbackConfigs?: readonly DeclaredCallbackConfig[];
   readonly hookbridge?: HookbridgeSettings;
   readonly posthook?: PosthookSettings;
+}
+
+export interface PingbackSettings {
+  /** Where the functions are, until a registration says otherwise; null: a registration has to. */
+  readonly endpointUrl: string | null;
+  /** No registration may say otherwise. */
+  readonly isPinned: boolean;
+  /** Null: one is made and shown with the project. */
+  readonly secret: string | null;
+  /** Cron expressions are read in it. */
+  readonly timezone: string;
+  /** The longest timeout that a function may ask for. */
+  readonly timeoutMaxMs: number;
 }
 
 export interface PyflySettings {

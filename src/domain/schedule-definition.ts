@@ -24,6 +24,11 @@ export interface ScheduleDefinition {
   readonly overlap: OverlapPolicy;
   /** Runs at once; null: what `overlap` means by itself. */
   readonly activeMax: number | null;
+  /**
+   * `endpoint`: whatever is due, under way or between two attempts at the endpoint counts as active, not only
+   * runs of this schedule.
+   */
+  readonly activeScope?: "endpoint";
   /** The name of an endpoint of the project. */
   readonly endpoint: string;
   readonly content: Content;

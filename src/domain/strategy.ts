@@ -10,6 +10,7 @@ import type { Answer, Outcome } from "./attempt.ts";
 import type { DeliveryState, NewPayload } from "./delivery.ts";
 import type { Endpoint } from "./endpoint.ts";
 import type { Id } from "./id.ts";
+import type { LogLine } from "./log-line.ts";
 import type { Policy } from "./policy.ts";
 import type { Pressure } from "./pressure.ts";
 
@@ -37,6 +38,8 @@ export interface EnvelopeInput {
   readonly payload: Payload;
   /** 1-based, over the whole life of the delivery. */
   readonly attempt: number;
+  /** How many attempts were made before the last replay; absent: none. */
+  readonly attemptsBefore?: number;
   /** Engine time, epoch ms: what a body may show. */
   readonly now: number;
   /** Wall time, epoch ms: what a signature timestamp must be made of, also under a virtual clock. */
@@ -50,6 +53,18 @@ export interface OutboundRequest {
   readonly url: string;
   readonly headers: Headers;
   readonly body: Uint8Array | null;
+  readonly fallback?: Fallback;
+}
+
+/**
+ * Another URL for the same bytes, asked at once when the first answer shows that nobody there knew of them.
+ * It counts as the same attempt.
+ */
+export interface Fallback {
+  readonly url: string;
+  readonly isWanted: (answer: Answer) => boolean;
+  /** Told when the answer of the other URL is no such one. */
+  readonly onFound: () => void;
 }
 
 /**
@@ -63,18 +78,25 @@ export class DeliveryRefusedError extends Error {
 /** May throw DeliveryRefusedError. Anything else that it throws is a failed attempt like any other. */
 export type Envelope = (input: EnvelopeInput) => OutboundRequest;
 
-/** A delivery that an answer asks for (fan-out). It commits with the outcome or not at all. */
-export interface FollowUp {
-  readonly endpointId: Id;
+/** Its endpoint by id, or by its name in the project of the delivery that it follows. */
+export type FollowUpTarget = { readonly endpointId: Id } | { readonly endpointName: string };
+
+/**
+ * A delivery that an answer asks for (fan-out). It commits with the outcome or not at all. One whose endpoint
+ * is not in service is left out.
+ */
+export type FollowUp = FollowUpTarget & {
   readonly profile: string;
   readonly payload: NewPayload;
   readonly spec: string | null;
   readonly dueAt: number;
-}
+};
 
 export interface Interpretation {
   readonly outcome: Outcome;
   readonly followUps: readonly FollowUp[];
+  /** Kept whatever the outcome is. */
+  readonly logs?: readonly LogLine[];
   /** JSON to keep with the attempt, or null. */
   readonly detail: string | null;
 }

@@ -162,6 +162,13 @@ export class Directory {
     return this.#endpointsByName.get(nameKey(project, name));
   }
 
+  /** Those of a project that are wanted, the retired included, in the order in which they came. */
+  endpointsOf(project: string, isWanted: (endpoint: Endpoint) => boolean): Endpoint[] {
+    return [...this.#endpointsById.values()]
+      .filter((endpoint) => endpoint.project === project && isWanted(endpoint))
+      .sort((a, b) => a.lane - b.lane);
+  }
+
   source(id: Id): Source | undefined {
     return this.#sourcesById.get(id);
   }

@@ -229,6 +229,7 @@ export class Dispatcher {
         endpoint,
         payload: claimed.payload,
         attempt: claimed.position.attemptCount + 1,
+        attemptsBefore: claimed.position.budgetStart,
         now: clock.now(),
         wallNow: clock.wallNow(),
         ackUrls: (forMs) => ackUrls(claimed.facts.id, claimed.position.attemptCount + 1, clock.now() + forMs),
@@ -242,7 +243,19 @@ export class Dispatcher {
     }
   }
 
-  #send({ endpoint, profile }: Attempt, request: OutboundRequest): Promise<SendResult> {
+  async #send(attempt: Attempt, request: OutboundRequest): Promise<SendResult> {
+    const { fallback, ...first } = request;
+    if (!fallback) return this.#sendTo(attempt, first);
+    // The sender may change the headers that it is given.
+    const headers = new Headers(first.headers);
+    const result = await this.#sendTo(attempt, first);
+    if (result.kind === "error" || !fallback.isWanted(toAnswer(result))) return result;
+    const other = await this.#sendTo(attempt, { ...first, headers, url: fallback.url });
+    if (other.kind === "response" && !fallback.isWanted(toAnswer(other))) fallback.onFound();
+    return other;
+  }
+
+  #sendTo({ endpoint, profile }: Attempt, request: OutboundRequest): Promise<SendResult> {
     return this.#options.sender.send({
       ...request,
       timeoutMs: endpoint.timeoutMs,
@@ -255,7 +268,7 @@ export class Dispatcher {
   async #finish(sent: Sent, answer: Answer): Promise<void> {
     const { claimed, hold, endpoint, isSent, report } = sent;
     const interpretation = this.#interpret(sent, answer);
-    const { followUps } = interpretation;
+    const { followUps, logs = [] } = interpretation;
     const outcome = withReport(interpretation.outcome, report);
     const settlement = this.#options.settler.settle({
       delivery: claimed,
@@ -263,6 +276,7 @@ export class Dispatcher {
       outcome,
       attempt: record(sent, answer, { outcome, detail: interpretation.detail }),
       followUps: outcome.kind === "failed" ? [] : followUps,
+      logs,
       countsForBreaker: isSent,
     });
     // The slot is free before the commit: waiting for it would cost every lane a commit per slot.

@@ -25,6 +25,7 @@ import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Egress } from "./egress.ts";
 import { EndpointWrites } from "./endpoints.ts";
+import { Functions } from "./functions.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Ingest } from "./ingest.ts";
 import { Intake } from "./intake.ts";
@@ -41,6 +42,7 @@ import type {
   CopyStore,
   DeadlineStore,
   EndpointStateStore,
+  FunctionStore,
   LocateStore,
   ParkStore,
   PullStore,
@@ -71,6 +73,7 @@ export interface EngineStore
     DatedStore,
     DeadlineStore,
     EndpointStateStore,
+    FunctionStore,
     LocateStore,
     ParkStore,
     PurgeStore,
@@ -147,6 +150,7 @@ export class Engine {
   readonly sends: Sends;
   readonly sources: SourceWrites;
   readonly dated: Dated;
+  readonly functions: Functions;
   readonly retention: Retention;
   readonly nextId: () => Id;
   readonly #heartbeat: Heartbeat;
@@ -205,6 +209,7 @@ export class Engine {
     this.sources = new SourceWrites(wiring);
     this.sends = new Sends({ ...wiring, prepare });
     this.dated = new Dated({ ...wiring, prepare });
+    this.functions = new Functions({ ...wiring, timers: this.timers });
     this.retention = new Retention(wiring);
     this.#heartbeat = new Heartbeat(wiring);
     const { lanes, dispatcher, deadlines, releases, retention } = this;
@@ -262,6 +267,7 @@ export class Engine {
       onFinished: () => this.scheduler.noteFinished(),
       onScheduleChanged: () => this.scheduler.noteChanged(),
       onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
+      onEndpointOpened: ({ lane }: Endpoint) => this.parking.sweep(lane, "queued"),
       reserve: lanes.reserve.bind(lanes),
       release: lanes.release.bind(lanes),
       begin: lanes.begin.bind(lanes),

@@ -29,6 +29,8 @@ export interface OutgoingDraft {
   readonly scheduledAt?: number;
   /** The caller's reading of the clock; now when absent. */
   readonly createdAt?: number;
+  /** The number of the delivery that it is made for. */
+  readonly parentSeq?: number;
 }
 
 /** Must end in start() once it is stored, or in abandon(). */
@@ -42,7 +44,9 @@ export type PrepareOutgoing = (endpoint: Endpoint, draft: OutgoingDraft) => Outg
 
 export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
   const { clock, lease, nextId, reserve, begin, abandon, onDue } = options;
-  return (endpoint, { payload, dueAt, spec = null, scheduledAt = dueAt, createdAt = clock.now() }) => {
+  return (endpoint, draft) => {
+    const { payload, dueAt, spec = null, parentSeq } = draft;
+    const { scheduledAt = dueAt, createdAt = clock.now() } = draft;
     const reservation = reserve(endpoint, dueAt, payload.body.byteLength);
     const place = reservation.state === "sending" ? reservation.place : null;
     const { project, lane, id: endpointId, profile } = endpoint;
@@ -50,6 +54,7 @@ export function createOutgoing(options: OutgoingOptions): PrepareOutgoing {
     const delivery = {
       ...{ id: nextId(), project, lane, endpointId, profile, state },
       ...{ dueAt, scheduledAt, spec, payload },
+      ...(parentSeq === undefined ? {} : { parentSeq }),
     };
     const start = (seq: number) => {
       if (place === null) return onDue(lane, dueAt);

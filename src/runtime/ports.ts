@@ -3,6 +3,7 @@ import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "..
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { FunctionHost } from "../domain/function.ts";
 import type { Id } from "../domain/id.ts";
 import type { Lookup, Page, PageInput } from "../domain/reads.ts";
 import type {
@@ -71,7 +72,7 @@ export interface ScheduleStore {
   waitingRuns(seq: number, limit: number): Promise<readonly number[]>;
 }
 
-interface ScheduleWrite {
+export interface ScheduleWrite {
   readonly id: Id;
   readonly door: string;
   readonly definition: ScheduleDefinition;
@@ -134,4 +135,37 @@ export interface PullStore {
     /** Stop after this many body bytes; the first one always comes. */
     readonly bytesMax: number;
   }): Promise<readonly PullItem[]>;
+}
+
+/** An endpoint as it is written: no number and no run-time state. */
+export type EndpointWrite = Omit<
+  Endpoint,
+  "lane" | "pausedAt" | "disabledAt" | "disabledReason" | "createdAt" | "updatedAt" | "deletedAt"
+>;
+
+interface SchedulePause extends NextRun {
+  readonly id: Id;
+  readonly at: number | null;
+  readonly now: number;
+}
+
+/** One step of a change to functions; the steps of one change are applied together. */
+export type FunctionChange =
+  | { readonly verb: "putEndpoint"; readonly definition: EndpointWrite; readonly now: number }
+  | { readonly verb: "retireEndpoint"; readonly id: Id; readonly now: number }
+  | {
+      readonly verb: "setEndpointDisabled";
+      readonly id: Id;
+      readonly disabled: { readonly at: number; readonly reason: string } | null;
+    }
+  | { readonly verb: "putSchedule"; readonly write: ScheduleWrite }
+  | { readonly verb: "retireSchedule"; readonly id: Id; readonly now: number }
+  | { readonly verb: "setSchedulePaused"; readonly pause: SchedulePause }
+  | { readonly verb: "putFunctionHost"; readonly host: FunctionHost };
+
+export interface FunctionStore {
+  together(changes: readonly FunctionChange[]): Promise<readonly unknown[]>;
+  loadFunctionHosts(): Promise<readonly FunctionHost[]>;
+  removeFunctionHost(project: string): Promise<boolean>;
+  scheduleById(id: Id): Promise<Schedule | null>;
 }

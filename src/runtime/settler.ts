@@ -15,6 +15,7 @@ import {
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { type Id, showId } from "../domain/id.ts";
+import type { LogLine } from "../domain/log-line.ts";
 import { DEFAULT_PACING, poisoned } from "../domain/pacing.ts";
 import type { SlowDown } from "../domain/pressure.ts";
 import type { FollowUp, Profile } from "../domain/strategy.ts";
@@ -56,6 +57,7 @@ export interface Judged {
   readonly outcome: Outcome;
   readonly attempt: AttemptRecord;
   readonly followUps: readonly FollowUp[];
+  readonly logs?: readonly LogLine[];
   /** False when the outcome says nothing about the target's health: nothing was sent. */
   readonly countsForBreaker: boolean;
 }
@@ -79,9 +81,11 @@ export class Settler {
       this.#pace(judged);
       breakers.record(endpoint, outcome, now);
     }
-    const followUps = judged.followUps.flatMap((followUp) => this.#newDelivery(followUp) ?? []);
+    const { project } = delivery.facts;
+    const followUps = judged.followUps.flatMap((followUp) => this.#newDelivery(followUp, project) ?? []);
     const decision = outcome.kind === "failed" ? this.#decide(judged, now) : null;
-    const transition = settle(delivery.position, { outcome, attempt, decision, followUps }, now);
+    const { logs = [] } = judged;
+    const transition = settle(delivery.position, { outcome, attempt, decision, followUps, logs }, now);
     const isDisabled = this.#disableOnOutcome(judged, now);
     try {
       if (!(await store.transition(transition))) return false;
@@ -129,6 +133,7 @@ export class Settler {
         rule: endpoint.retry,
         failed: outcome,
         attempt: attempt.number - delivery.position.budgetStart,
+        attemptsBefore: delivery.position.budgetStart,
         policyState: delivery.position.policyState,
         spec: delivery.facts.spec,
         createdAt: delivery.facts.createdAt,
@@ -148,8 +153,9 @@ export class Settler {
    * nothing follows from it.
    */
   #settleUnstorable(judged: Judged, error: unknown): Promise<boolean> {
-    const { outcome, attempt, followUps } = judged;
-    const isPlain = outcome.kind === "failed" && attempt.detail === null && followUps.length === 0;
+    const { outcome, attempt, followUps, logs = [] } = judged;
+    const hasMore = followUps.length > 0 || logs.length > 0;
+    const isPlain = outcome.kind === "failed" && attempt.detail === null && !hasMore;
     if (error instanceof AppError || isPlain) throw error;
     this.#options.log.error("outcome.not_storable", {
       profile: judged.delivery.profile,
@@ -161,14 +167,20 @@ export class Settler {
       outcome: { kind: "failed", failure: "answer", status: attempt.status, text, retryAfterMs: null },
       attempt: { ...attempt, outcome: "failed", failure: "answer", error: text, detail: null },
       followUps: [],
+      logs: [],
       countsForBreaker: false,
     });
   }
 
-  #newDelivery(followUp: FollowUp): NewDelivery | null {
-    const endpoint = this.#options.directory.endpoint(followUp.endpointId);
+  #newDelivery(followUp: FollowUp, project: string): NewDelivery | null {
+    const { directory, log } = this.#options;
+    const endpoint =
+      "endpointId" in followUp
+        ? directory.endpoint(followUp.endpointId)
+        : directory.endpointNamed(project, followUp.endpointName);
     if (!endpoint || endpoint.deletedAt !== null) {
-      this.#options.log.warn("follow_up.skipped", { endpoint: showId("endpoint", followUp.endpointId) });
+      const name = "endpointId" in followUp ? showId("endpoint", followUp.endpointId) : followUp.endpointName;
+      log.warn("follow_up.skipped", { endpoint: name, project });
       return null;
     }
     return {

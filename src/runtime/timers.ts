@@ -16,6 +16,13 @@ export interface TimersOptions {
   readonly hasRoom: () => boolean;
 }
 
+export interface TimerDraft {
+  readonly payload: NewPayload;
+  readonly dueAt: number;
+  /** The number of the delivery that it is made for. */
+  readonly parentSeq?: number;
+}
+
 export class Timers {
   readonly #options: TimersOptions;
 
@@ -24,7 +31,7 @@ export class Timers {
   }
 
   /** Resolves with the delivery's id after the commit. What is due in the past is due at once. */
-  async create(endpoint: Endpoint, draft: { payload: NewPayload; dueAt: number }): Promise<Id> {
+  async create(endpoint: Endpoint, draft: TimerDraft): Promise<Id> {
     const { clock, store, prepare, hasRoom } = this.#options;
     if (!hasRoom()) throw new AppError("overloaded", "the disk budget is used up");
     const now = clock.now();

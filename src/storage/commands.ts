@@ -7,6 +7,7 @@ import type { CallbackConfigDefinition } from "../domain/callback.ts";
 import type { Removal } from "../domain/dated.ts";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
+import type { FunctionHost } from "../domain/function.ts";
 import type { Id } from "../domain/id.ts";
 import type { Lookup } from "../domain/reads.ts";
 import type { NewRejection } from "../domain/rejection.ts";
@@ -18,6 +19,7 @@ import { createCallbackWrites } from "./callbacks.ts";
 import { type ClaimInput, createClaim } from "./claims.ts";
 import type {
   ApiKeyDefinition,
+  DefinitionChange,
   EndpointDefinition,
   ParkInput,
   ProjectDefinition,
@@ -27,6 +29,7 @@ import type {
 import { createDeliveryInserter, type DeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
+import { createFunctionHostWrites } from "./function-hosts.ts";
 import { Journal } from "./journal.ts";
 import { createKeyRotation, type MasterSealing, type ResealCursor } from "./key-rotation.ts";
 import { createKeyWrites } from "./keys.ts";
@@ -99,6 +102,9 @@ export type Command =
   | { readonly verb: "retireSubscription"; readonly id: Id; readonly now: number }
   | { readonly verb: "retireProject"; readonly name: string; readonly now: number }
   | { readonly verb: "retireApiKey"; readonly id: Id; readonly now: number }
+  | { readonly verb: "putFunctionHost"; readonly host: FunctionHost }
+  | { readonly verb: "removeFunctionHost"; readonly project: string }
+  | { readonly verb: "together"; readonly changes: readonly DefinitionChange[] }
   | RotationCommand;
 
 export type RotationCommand =
@@ -139,12 +145,16 @@ export function createApply(context: CommandContext): (command: Command) => unkn
     ...scheduleVerbs(db, insertDelivery),
     ...callbackVerbs(db, sealing),
     ...createKeyRotation(db, sealing),
+    ...functionVerbs(db, sealing),
+    // When one of them throws, the writer takes back all of them.
+    together: ({ changes }) => changes.map(apply),
   };
-  return (command) => {
+  function apply(command: Command): unknown {
     // The verb picks the entry for its own command; the types cannot follow that.
     const applyOne = table[command.verb] as (command: Command) => unknown;
     return applyOne(command);
-  };
+  }
+  return apply;
 }
 
 interface DeliveryParts {
@@ -218,6 +228,14 @@ function objectVerbs(db: Database, sealing: MasterSealing) {
     retireSubscription: ({ id, now }) => subscriptions.retireSubscription(id, now),
     retireProject: ({ name, now }) => keys.retireProject(name, now),
     retireApiKey: ({ id, now }) => keys.retireApiKey(id, now),
+  } satisfies Partial<CommandTable>;
+}
+
+function functionVerbs(db: Database, sealing: MasterSealing) {
+  const hosts = createFunctionHostWrites(db, sealing);
+  return {
+    putFunctionHost: ({ host }) => hosts.putFunctionHost(host),
+    removeFunctionHost: ({ project }) => hosts.removeFunctionHost(project),
   } satisfies Partial<CommandTable>;
 }
 

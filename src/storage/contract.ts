@@ -12,6 +12,7 @@ import type { DatedReads, Removal } from "../domain/dated.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { FunctionHost } from "../domain/function.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
 import type { ListReads, Lookup, Page, PageInput } from "../domain/reads.ts";
@@ -73,6 +74,20 @@ type RunTimeState = Pick<Endpoint, "pausedAt" | "createdAt" | "updatedAt" | "del
 export type SubscriptionDefinition = Omit<Subscription, "seq" | Exclude<keyof RunTimeState, "pausedAt">>;
 export type ProjectDefinition = Pick<Project, "name" | "door">;
 export type ApiKeyDefinition = Omit<ApiKey, "createdAt" | "deletedAt">;
+
+/** Changes to what is defined that may be made together. */
+export type DefinitionChange =
+  | { readonly verb: "putEndpoint"; readonly definition: EndpointDefinition; readonly now: number }
+  | { readonly verb: "retireEndpoint"; readonly id: Id; readonly now: number }
+  | {
+      readonly verb: "setEndpointDisabled";
+      readonly id: Id;
+      readonly disabled: { readonly at: number; readonly reason: string } | null;
+    }
+  | { readonly verb: "putSchedule"; readonly write: ScheduleWrite }
+  | { readonly verb: "retireSchedule"; readonly id: Id; readonly now: number }
+  | { readonly verb: "setSchedulePaused"; readonly pause: SchedulePause }
+  | { readonly verb: "putFunctionHost"; readonly host: FunctionHost };
 
 /** Everything declared or made, the retired included (deletedAt, retiredAt), secrets readable. */
 export interface Definitions {
@@ -268,6 +283,11 @@ export interface Store
   retireProject(name: string, now: number): Promise<Project | null>;
   retireApiKey(id: Id, now: number): Promise<ApiKey | null>;
   loadDefinitions(): Promise<Definitions>;
+  putFunctionHost(host: FunctionHost): Promise<FunctionHost>;
+  removeFunctionHost(project: string): Promise<boolean>;
+  loadFunctionHosts(): Promise<readonly FunctionHost[]>;
+  /** All of these changes or none; the results in their order. Rejects like the change that failed. */
+  together(changes: readonly DefinitionChange[]): Promise<readonly unknown[]>;
 
   /** Awaiting deliveries whose acknowledgement is overdue, the longest overdue first. */
   dueDeadlines(input: { readonly now: number; readonly limit: number }): Promise<readonly Located[]>;

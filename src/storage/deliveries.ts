@@ -32,8 +32,8 @@ export function createDeliveryInserter(
   const insertPayload = db.query("INSERT INTO payload (seq, headers, body) VALUES (?, ?, ?)");
   const insert = db.query(
     `INSERT INTO delivery (seq, id, project, event_seq, payload_seq, schedule_seq, endpoint_seq, profile,
-       spec, state, created_at, scheduled_at, due_at, ordering_key)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       spec, state, created_at, scheduled_at, due_at, ordering_key, parent_seq)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   );
   const enqueue = db.query("INSERT INTO queue (lane, due_at, delivery_seq, lease) VALUES (?, ?, ?, ?)");
   return (delivery, origin) => {
@@ -61,6 +61,7 @@ export function createDeliveryInserter(
       delivery.scheduledAt ?? (dueAt === DUE_ON_RESUME ? origin.createdAt : dueAt),
       isQueued ? queuedAt : null,
       line ?? null,
+      delivery.parentSeq ?? null,
     );
     if (isQueued) enqueue.run(lane, queuedAt, seq, state === "sending" ? lease : null);
     journal.note({ kind: "created", seq, delivery, createdAt: origin.createdAt });

@@ -79,7 +79,9 @@ function createDeleteDelivery(db: Database): (seq: number) => void {
   const attempts = db.query("DELETE FROM attempt WHERE delivery_seq = ?");
   const payload = db.query("DELETE FROM payload WHERE seq = ?");
   const execution = db.query("DELETE FROM callback_execution WHERE seq = ?");
+  const logs = db.query("DELETE FROM log_line WHERE delivery_seq = ?");
   return (seq) => {
+    logs.run(seq);
     execution.run(seq);
     attempts.run(seq);
     payload.run(seq);

@@ -51,6 +51,14 @@ export const DUE_SCHEDULES_SQL = `SELECT s.*, ${ACTIVITY} FROM schedule s
 
 const WAITING_SQL = `SELECT DISTINCT schedule_seq AS seq FROM schedule_run`;
 
+/** What takes a place at an endpoint: due or leased by the queue's key, and what waits for a retry. */
+const ENDPOINT_ACTIVITY = `SELECT
+  (SELECT count(*) FROM (SELECT 1 FROM queue q WHERE q.lane = e.seq AND q.due_at <= $now
+    LIMIT ${ACTIVE_COUNT_MAX}))
+  + (SELECT count(*) FROM (SELECT 1 FROM delivery d WHERE d.endpoint_seq = e.seq AND d.state = 'retrying'
+    AND d.due_at > $now LIMIT ${ACTIVE_COUNT_MAX})) AS active_count
+  FROM endpoint e WHERE e.project = $project AND e.name = $endpoint AND e.deleted_at IS NULL`;
+
 export function createScheduleReads(db: Database) {
   const due = db.query<DueRecord, [number, number]>(DUE_SCHEDULES_SQL);
   const next = db.query<{ at: number | null }, []>(
@@ -72,9 +80,19 @@ export function createScheduleReads(db: Database) {
   const skips = db.query<{ reason: SkipReason; count: number }, [number]>(
     "SELECT reason, count FROM schedule_skip WHERE schedule_seq = ?",
   );
+  const endpointActivity = db.query<{ active_count: number }, Record<string, string | number>>(
+    ENDPOINT_ACTIVITY,
+  );
+  const withScope = (schedule: DueSchedule, now: number): DueSchedule => {
+    if (schedule.activeScope !== "endpoint") return schedule;
+    const { project, endpoint } = schedule;
+    const found = endpointActivity.get({ now, project, endpoint });
+    return { ...schedule, activeCount: found?.active_count ?? 0 };
+  };
   const read = (record: ScheduleRecord | null) => (record ? readSchedule(record) : null);
   return {
-    dueSchedules: (now: number, limit: number): DueSchedule[] => due.all(now, limit).map(readDue),
+    dueSchedules: (now: number, limit: number): DueSchedule[] =>
+      due.all(now, limit).map((record) => withScope(readDue(record), now)),
     nextScheduleDueAt: (): number | null => next.get()?.at ?? null,
     scheduleOfSeq: (seq: number): DueSchedule | null => {
       const record = bySeq.get(seq);

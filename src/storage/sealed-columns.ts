@@ -14,6 +14,7 @@ export const SEALED_COLUMNS: readonly SealedColumn[] = [
   { table: "source", key: "id" },
   { table: "secret", key: "name" },
   { table: "callback_config", key: "id" },
+  { table: "function_host", key: "project" },
 ];
 
 /** Returns what a row's sealed value belongs to: "endpoint:" and the id in hex, "secret:" and the name. */

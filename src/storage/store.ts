@@ -14,6 +14,7 @@ import { type Command, createApply, type RotationCommand } from "./commands.ts";
 import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
+import { loadFunctionHosts } from "./function-hosts.ts";
 import { readHistoryEntry, readHistoryOfEvent } from "./history.ts";
 import { Journal } from "./journal.ts";
 import { emptyLog, type MasterKeys, type MasterSealing, openSealing } from "./key-rotation.ts";
@@ -126,6 +127,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     ...rotationVerbs(options, { db, sealing, writer }),
     ...reader.lists,
     ...scheduleReads(readDb, read),
+    loadFunctionHosts: () => read(() => loadFunctionHosts(readDb, sealing)),
     loadCallbackConfigs: () => read(() => loadCallbackConfigs(readDb, sealing)),
     loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
@@ -194,6 +196,10 @@ function writingVerbs(
     ...objectVerbs(submit),
     ...scheduleWrites(submit),
     ...callbackWrites(submit),
+    putFunctionHost: (host) => submit({ verb: "putFunctionHost", host }),
+    removeFunctionHost: (project) => submit({ verb: "removeFunctionHost", project }),
+    together: (changes) =>
+      writer.submit({ verb: "together", changes }, { weightBytes: changes.length * COMMAND_BYTES }),
   };
 }
 

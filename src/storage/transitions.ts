@@ -14,6 +14,7 @@ import {
 } from "../domain/delivery.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
 import type { Lines } from "./lines.ts";
+import { createLogWrites, type InsertLogs } from "./log-lines.ts";
 import { createEndRemoved } from "./removals.ts";
 
 /** The queue row by its whole primary key. */
@@ -30,10 +31,12 @@ interface Parts {
 interface TransitionContext extends Parts {
   readonly statements: Statements;
   readonly endRemoved: (seq: number, at: number) => void;
+  readonly insertLogs: InsertLogs;
 }
 
 export function createTransition(db: Database, parts: Parts): (change: Transition) => boolean {
-  const context = { statements: prepareStatements(db), endRemoved: createEndRemoved(db), ...parts };
+  const [endRemoved, insertLogs] = [createEndRemoved(db), createLogWrites(db)];
+  const context = { statements: prepareStatements(db), endRemoved, insertLogs, ...parts };
   return (change) => applyTransition(change, context);
 }
 
@@ -87,7 +90,7 @@ function prepareStatements(db: Database) {
  * body left to send. Throws for a change that the state table does not know.
  */
 function applyTransition(asked: Transition, context: TransitionContext): boolean {
-  const { statements, insertDelivery, endRemoved } = context;
+  const { statements, insertDelivery, endRemoved, insertLogs } = context;
   const change = withoutRetryOfErased(asked, statements);
   const { seq, from, to } = change;
   if (!NEXT_STATES[from].includes(to)) throw new Error(`delivery ${seq}: ${from} never becomes ${to}`);
@@ -105,8 +108,10 @@ function applyTransition(asked: Transition, context: TransitionContext): boolean
   recordAttempt(change, statements);
   if (from === "sending" && hasQueueRow(to)) endRemoved(seq, change.at);
   for (const followUp of change.followUps) {
-    insertDelivery(followUp, { eventSeq: null, payloadSeq: null, createdAt: change.at });
+    const origin = { eventSeq: null, payloadSeq: null, createdAt: change.at };
+    insertDelivery({ ...followUp, parentSeq: seq }, origin);
   }
+  if (change.logs && change.attempt) insertLogs(change.logs, { ...change, attempt: change.attempt.number });
   return true;
 }
 

@@ -46,7 +46,12 @@ describe("Defaults", () => {
       },
       log: { level: "info" },
       dev: { echo: false },
-      projects: [{ id: "default", apiKeys: [], pyfly: null, hookbridge: null, posthook: null, egress: null }],
+      projects: [
+        {
+          ...{ id: "default", apiKeys: [], pingback: null, pyfly: null, hookbridge: null, posthook: null },
+          egress: null,
+        },
+      ],
       sources: [],
       endpoints: [],
       subscriptions: [],

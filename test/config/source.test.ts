@@ -224,22 +224,20 @@ describe("A source is refused for", () => {
       targets('{ endpoint = "gone", when = { type = "a" } }'),
       '10: source[0].to[0]: there is no endpoint "gone", expected the name of a declared endpoint',
     ],
-    [
-      targets('"function:resize"'),
-      '10: source[0].to[0]: names "function:resize", but functions come with the Pingback door, ' +
-        'which this version does not have; expected the name of an endpoint, or "events:<tenant>"',
-    ],
+    [targets('"function:a", "function:a"'), '10: source[0].to[1]: repeats "a"'],
     [
       targets('"events:acme", { events = "globex", when = { type = "a" } }'),
       "10: source[0].to[1]: is a second tenant, but an event belongs to one; expected one tenant at most",
     ],
     [
       targets('{ endpoint = "app", events = "acme", when = { type = "a" } }'),
-      "10: source[0].to[0].events: cannot stand beside endpoint, expected either endpoint or events",
+      "10: source[0].to[0].events: cannot stand beside endpoint, " +
+        "expected either endpoint or events or function",
     ],
     [
       targets('"queue:x"'),
-      '10: source[0].to[0]: got "queue:x", expected the name of an endpoint, or "events:<tenant>"',
+      '10: source[0].to[0]: got "queue:x", ' +
+        'expected the name of an endpoint, "function:<name>", or "events:<tenant>"',
     ],
     [
       targets('{ endpoint = "app", when = { kind = "a" } }'),

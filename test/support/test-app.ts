@@ -308,7 +308,7 @@ interface Parts {
 }
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
-  const { schedules, timers, directory, commands, objects, admit } = engine;
+  const { schedules, timers, functions, directory, commands, objects, admit } = engine;
   const { metrics, rollups, bulks, breakers, lanes, slots } = engine;
   return {
     clock,
@@ -324,6 +324,7 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     admit,
     schedules,
     timers,
+    functions,
     metrics,
     rollups,
     bulks,

@@ -7,6 +7,7 @@ import type { Bulks } from "../../runtime/bulks.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Commands } from "../../runtime/commands.ts";
 import type { Directory } from "../../runtime/directory.ts";
+import type { Functions } from "../../runtime/functions.ts";
 import type { LaneOverview } from "../../runtime/lanes.ts";
 import type { Log } from "../../runtime/log.ts";
 import type { Metrics } from "../../runtime/metrics.ts";
@@ -30,6 +31,7 @@ export interface ApiDeps {
   readonly admit: Admit;
   readonly schedules: Schedules;
   readonly timers: Timers;
+  readonly functions: Functions;
   readonly metrics: Pick<Metrics, "sources">;
   readonly breakers: Breakers;
   readonly lanes: { overview(lane: number): LaneOverview };

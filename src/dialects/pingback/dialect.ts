@@ -1,0 +1,42 @@
+/** Pingback, as app.ts knows it. */
+import { HOUR } from "../../domain/duration.ts";
+import type { FunctionStyle } from "../../domain/function.ts";
+import type { PingbackSettings } from "../../domain/project-settings.ts";
+import type { Dialect, DialectContext, DialectServices } from "../../http/dialect.ts";
+import { PINGBACK_PROFILE } from "./profile.ts";
+import { createPingbackDoor } from "./route.ts";
+import { sdkRoutes } from "./sdk-routes.ts";
+import { PINGBACK_NAME } from "./wire.ts";
+
+/** Of projects that say nothing. */
+const DEFAULTS: PingbackSettings = {
+  ...{ endpointUrl: null, isPinned: false, secret: null },
+  ...{ timezone: "UTC", timeoutMaxMs: HOUR },
+};
+
+const STYLE: FunctionStyle = {
+  door: PINGBACK_NAME,
+  profile: PINGBACK_NAME,
+  sign: (secret) => [{ scheme: "pingback", secrets: [{ value: secret }] }],
+};
+
+export const PINGBACK: Dialect = { name: PINGBACK_NAME, profiles: [PINGBACK_PROFILE], open };
+
+function open(context: DialectContext): DialectServices {
+  const { functions } = context;
+  const settings = new Map<string, PingbackSettings>();
+  const rulesOf = (project: string) => settings.get(project) ?? DEFAULTS;
+  let isLoaded = false;
+  return {
+    doors: [createPingbackDoor([...sdkRoutes(context, rulesOf)], context)],
+    async reconcile(projects) {
+      if (!isLoaded) await functions.load(STYLE);
+      isLoaded = true;
+      settings.clear();
+      for (const { project, pingback } of projects) {
+        if (pingback) settings.set(project, pingback);
+        await functions.declare(project, pingback ?? DEFAULTS);
+      }
+    },
+  };
+}
