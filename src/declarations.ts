@@ -50,7 +50,7 @@ export function toProjectSettings(config: Config): ProjectSettings[] {
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
   const { project, name, url, headers, sign, concurrency, rate, timeoutMs, breaker } = endpoint;
-  const { ack, pacing, tls, proxy, allowPrivate } = endpoint;
+  const { ack, pacing, tls, proxy, allowPrivate, resultTo } = endpoint;
   return {
     project,
     name,
@@ -68,6 +68,7 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
     tls,
     proxy,
     allowPrivate,
+    resultTo,
   };
 }
 

@@ -36,7 +36,7 @@ export function checkDeclared(declared: Drafts, context: Checking): void {
     if (source) checkSource(source, { declared, path: ["source", index], context });
   }
   for (const [index, endpoint] of (declared.endpoint ?? []).entries()) {
-    if (endpoint) checkEndpoint(endpoint, ["endpoint", index], context);
+    if (endpoint) checkEndpoint(endpoint, { declared, path: ["endpoint", index], context });
   }
   for (const [index, subscription] of (declared.subscription ?? []).entries()) {
     if (subscription) checkSubscription(subscription, { declared, path: ["subscription", index], context });
@@ -213,11 +213,29 @@ function checkSchedules(declared: Drafts, context: Checking): void {
   }
 }
 
-function checkEndpoint(endpoint: EndpointDraft, path: KeyPath, context: Checking): void {
+function checkEndpoint(endpoint: EndpointDraft, place: Place): void {
+  const { path, context } = place;
   checkLines(endpoint, path, context);
+  checkResultTo(endpoint, place);
   const { url } = endpoint;
   if (url === undefined || !url.startsWith("http://") || isLoopback(new URL(url).hostname)) return;
   warn(context, [...path, "url"], "sends events unencrypted to another machine");
+}
+
+function checkResultTo({ project, name, result_to: given }: EndpointDraft, place: Place): void {
+  const { declared, path, context } = place;
+  if (given === undefined || project === undefined) return;
+  const here = [...path, "result_to"];
+  if (given === name) {
+    const expected = "another endpoint";
+    fail(context, here, {
+      given: JSON.stringify(given),
+      expected,
+      message: `names itself, expected ${expected}`,
+    });
+  }
+  const known = endpointNames(declared, project);
+  if (!known.includes(given)) failUnknown(context, here, { given, known, what: "endpoint" });
 }
 
 function checkSubscription({ project, endpoint }: SubscriptionDraft, place: Place): void {

@@ -275,6 +275,8 @@ export interface EndpointConfig extends EndpointEgressConfig {
   readonly concurrency: number;
   readonly rate: RateConfig | null;
   readonly timeoutMs: number;
+  /** The endpoint that is told how each delivery ended; null: none. */
+  readonly resultTo: string | null;
   /** Null: an answer is the whole answer. */
   readonly ack: { readonly deadlineMs: number; readonly deadlineMaxMs: number } | null;
   readonly breaker: BreakerConfig;

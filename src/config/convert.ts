@@ -329,6 +329,7 @@ export function toEndpoint(endpoint: DeclaredEndpoint, around: Around): Endpoint
     ack: ack === undefined ? null : { deadlineMs: ack.deadline, deadlineMaxMs: ack.max_deadline },
     breaker: toBreaker(breaker),
     pacing: toPacing(endpoint),
+    resultTo: endpoint.result_to ?? null,
     ...toEndpointEgress(endpoint),
   };
 }

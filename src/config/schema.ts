@@ -224,6 +224,7 @@ const Endpoint = Type.Object({
   rate: Type.Optional(Rate),
   timeout: Type.Optional(duration()),
   ack: Type.Optional(Ack),
+  result_to: Type.Optional(name()),
   ...EGRESS_KEYS,
   ...PACING_KEYS,
 });

@@ -36,6 +36,7 @@ import type {
   PullStore,
   TransitionStore,
 } from "./ports.ts";
+import type { NoteResult } from "./result-notes.ts";
 
 export interface CommandsOptions {
   readonly clock: Clock;
@@ -48,6 +49,7 @@ export interface CommandsOptions {
   readonly deadlines: Deadlines;
   readonly breakers: Breakers;
   readonly parking: Parking;
+  readonly noteResult: NoteResult;
   readonly log: Log;
   readonly nextId: () => Id;
   /** Hands a report to an attempt that is out now; null: there is none, the stored state decides. */
@@ -232,7 +234,8 @@ export class Commands {
     const { store, clock, onDue } = this.#options;
     for (let race = 0; race < RACES_MAX; race += 1) {
       const located = await this.#locate(project, id);
-      const transition = change.decide(located.position, clock.now());
+      const decided = change.decide(located.position, clock.now());
+      const transition = decided && this.#withNote(located, decided);
       if (transition === null) {
         throw wrongState(located.position, change.verb);
       }
@@ -241,6 +244,7 @@ export class Commands {
       }
       if (!(await store.transition(transition))) continue;
       if (transition.dueAt !== null) onDue(transition.lane, transition.dueAt);
+      for (const { lane, dueAt } of transition.followUps) onDue(lane, dueAt);
       if (isFinal(transition.to)) this.#options.onFinished();
       // The next of its line may be due.
       if (transition.line !== undefined) onDue(transition.lane, clock.now());
@@ -248,6 +252,15 @@ export class Commands {
       return transition;
     }
     throw new AppError("conflict", "the delivery changes too fast at the moment; try again");
+  }
+
+  #withNote({ position, facts }: Located, decided: Transition): Transition {
+    const endpoint = this.#options.directory.endpointOfLane(position.lane);
+    const { to, at, attemptCount } = decided;
+    if (!endpoint || to !== "cancelled") return decided;
+    const last = { attemptCount, status: null, error: null };
+    const note = this.#options.noteResult({ facts, endpoint, to, at, ...last });
+    return note === null ? decided : { ...decided, followUps: [...decided.followUps, note] };
   }
 
   async #locate(project: string, id: Id): Promise<Located> {

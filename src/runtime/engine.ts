@@ -56,6 +56,7 @@ import type { Random } from "./random.ts";
 import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile } from "./reconcile.ts";
 import { Refusals } from "./refusals.ts";
 import { type ReleaseStore, Releases } from "./releases.ts";
+import { createResultNotes } from "./result-notes.ts";
 import { type PurgeStore, Retention, type RetentionOptions } from "./retention.ts";
 import { type RollupStore, Rollups } from "./rollups.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -268,6 +269,7 @@ export class Engine {
       onScheduleChanged: () => this.scheduler.noteChanged(),
       onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
       onEndpointOpened: ({ lane }: Endpoint) => this.parking.sweep(lane, "queued"),
+      noteResult: createResultNotes({ directory, nextId, log: this.#options.log }),
       reserve: lanes.reserve.bind(lanes),
       release: lanes.release.bind(lanes),
       begin: lanes.begin.bind(lanes),

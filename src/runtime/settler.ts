@@ -29,6 +29,7 @@ import type { Parking } from "./parking.ts";
 import type { Claimed, EndpointStateStore, TransitionStore } from "./ports.ts";
 import type { Probe } from "./probe.ts";
 import type { Random } from "./random.ts";
+import type { NoteResult } from "./result-notes.ts";
 
 export interface SettlerOptions {
   readonly store: TransitionStore & Pick<EndpointStateStore, "setEndpointDisabled">;
@@ -49,6 +50,7 @@ export interface SettlerOptions {
   /** Tells the lane's pace; true: the lane rests from now on. */
   readonly noteOutcome: (lane: number, outcome: Outcome, slowDown: SlowDown | undefined) => boolean;
   readonly parking: Parking;
+  readonly noteResult: NoteResult;
 }
 
 export interface Judged {
@@ -85,7 +87,8 @@ export class Settler {
     const followUps = judged.followUps.flatMap((followUp) => this.#newDelivery(followUp, project) ?? []);
     const decision = outcome.kind === "failed" ? this.#decide(judged, now) : null;
     const { logs = [] } = judged;
-    const transition = settle(delivery.position, { outcome, attempt, decision, followUps, logs }, now);
+    const settled = settle(delivery.position, { outcome, attempt, decision, followUps, logs }, now);
+    const transition = this.#withNote(judged, settled);
     const isDisabled = this.#disableOnOutcome(judged, now);
     try {
       if (!(await store.transition(transition))) return false;
@@ -99,12 +102,22 @@ export class Settler {
     if (transition.dueAt !== null) {
       this.#options.onDue(transition.to === "awaiting" ? DEADLINE_LANE : transition.lane, transition.dueAt);
     }
-    for (const followUp of followUps) {
+    for (const followUp of transition.followUps) {
       const target = directory.endpoint(followUp.endpointId);
       if (target) this.#options.onDue(target.lane, followUp.dueAt);
     }
     this.#report(judged, transition);
     return true;
+  }
+
+  /** Whoever is to be told of an end is told in the transaction that brings it. */
+  #withNote({ delivery, endpoint, attempt }: Judged, settled: Transition): Transition {
+    const { to, at, attemptCount } = settled;
+    if (!isFinal(to)) return settled;
+    const { status, error } = attempt;
+    const { facts } = delivery;
+    const note = this.#options.noteResult({ facts, endpoint, to, at, attemptCount, status, error });
+    return note === null ? settled : { ...settled, followUps: [...settled.followUps, note] };
   }
 
   /** A receiver that asks for less gets less from its whole lane, not only from the delivery it answered. */

@@ -21,6 +21,8 @@ export interface TimerDraft {
   readonly dueAt: number;
   /** The number of the delivery that it is made for. */
   readonly parentSeq?: number;
+  /** JSON for the strategies of its endpoint, or who is told of its end. */
+  readonly spec?: string | null;
 }
 
 export class Timers {

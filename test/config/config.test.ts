@@ -91,6 +91,7 @@ describe("Defaults", () => {
         sign: [],
         ack: null,
         allowPrivate: null,
+        resultTo: null,
         proxy: null,
         tls: null,
         headers: {},

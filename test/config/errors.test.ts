@@ -226,6 +226,8 @@ describe("An unknown key is an error", () => {
 describe("Tables that do not fit together are errors", () => {
   const twoSources = `${verified("")}\n${verified("")}`;
   test.each([
+    [endpoint('result_to = "ap"'), '4: endpoint[0].result_to: there is no endpoint "ap", did you mean app?'],
+    [endpoint('result_to = "app"'), "4: endpoint[0].result_to: names itself, expected another endpoint"],
     [
       verified('to = ["ap"]'),
       '4: source[0].to[0]: there is no endpoint "ap", expected the name of a declared endpoint',

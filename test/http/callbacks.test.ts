@@ -191,3 +191,23 @@ test("A product answers reports on its deliveries in its own words", async () =>
     { kind: "applied", isAck: true, state: "succeeded" },
   ]);
 });
+
+test("One delivery may name who is told of its end, by the name of an endpoint that exists", async () => {
+  await using app = await startTestApp({ endpoints: [{ name: "app" }, { name: "audit" }] });
+  const create = (resultTo: string) =>
+    app.api("/deliveries", {
+      method: "POST",
+      body: JSON.stringify({ endpoint: "app", json: { n: 1 }, resultTo }),
+    });
+  expect((await create("nobody")).status).toBe(400);
+  expect(app.sent).toEqual([]);
+  const { status, json } = await create("audit");
+  await settled(app);
+  expect(status).toBe(200);
+  const [, note] = app.sent;
+  expect(JSON.parse(Buffer.from(note?.body ?? []).toString())).toMatchObject({
+    type: "delivery.succeeded",
+    deliveryId: json.id,
+    endpoint: "app",
+  });
+});

@@ -71,6 +71,7 @@ export const ENDPOINT_MEMBERS = {
       { additionalProperties: false, description: "Receivers may answer 202 and report later." },
     ),
   ),
+  resultTo: nullable(Type.String({ description: "The endpoint that is told how its deliveries ended." })),
   timeoutMs: Type.Integer(),
   hasClientCertificate: Type.Boolean(),
   proxy: nullable(
@@ -150,6 +151,7 @@ export function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): 
     concurrency: endpoint.concurrency,
     rate: rate === null ? null : { ...rate },
     ack: endpoint.ack ?? null,
+    resultTo: endpoint.resultTo ?? null,
     timeoutMs: endpoint.timeoutMs,
     hasClientCertificate: Boolean(endpoint.tls),
     proxy: endpoint.proxy ? withoutPassword(endpoint.proxy) : (endpoint.proxy ?? null),

@@ -3,6 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { readDelay, readMoment } from "../../domain/delay.ts";
 import { AppError } from "../../domain/errors.ts";
 import { readId } from "../../domain/id.ts";
+import { specWithResult } from "../../domain/result-note.ts";
 import { canonicalZone } from "../../domain/zone.ts";
 import { DELIVERY, showDelivery } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -19,7 +20,16 @@ const DUE_MEMBERS = {
 };
 
 const NEW_DELIVERY = Type.Object(
-  { endpoint: Type.String({ description: "Name or id." }), ...CONTENT_MEMBERS, ...DUE_MEMBERS },
+  {
+    endpoint: Type.String({ description: "Name or id." }),
+    ...CONTENT_MEMBERS,
+    ...DUE_MEMBERS,
+    resultTo: Type.Optional(
+      Type.String({
+        description: "Name of the endpoint that is told how it ended, in a delivery of its own.",
+      }),
+    ),
+  },
   { additionalProperties: false, description: "At most one of delay and at; now without either." },
 );
 
@@ -42,6 +52,16 @@ function readDue({ delay, at, timezone = "UTC" }: Static<typeof NEW_DUE>, now: n
   const moment = readMoment(at, zone);
   if (!moment.ok) throw bad(`at: ${moment.problem}`);
   return moment.at;
+}
+
+function readResult(
+  name: string | undefined,
+  directory: ApiDeps["directory"],
+  project: string,
+): string | null {
+  if (name === undefined) return null;
+  if (directory.endpointNamed(project, name)) return specWithResult(name);
+  throw bad(`resultTo: there is no endpoint "${name}" in this project`);
 }
 
 function bad(problem: string): AppError {
@@ -77,7 +97,8 @@ export function timerRoutes({ clock, commands, directory, reads, timers }: ApiDe
         const written = json.members().get("json");
         const bytes = written === undefined ? Buffer.from(text) : json.slice(written);
         const payload = { headers: JSON.stringify(headers), body: bytes };
-        return show(project, await timers.create(endpoint, { payload, dueAt }));
+        const spec = readResult(body.resultTo, directory, project);
+        return show(project, await timers.create(endpoint, { payload, dueAt, spec }));
       },
     }),
     defineRoute({
