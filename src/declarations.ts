@@ -1,5 +1,6 @@
 /** From the config file's words to the engine's: what app.ts hands to the reconciler. Pure. */
 import type {
+  AlertConfig,
   Config,
   EndpointConfig,
   RetryConfig,
@@ -11,11 +12,17 @@ import { contentOf } from "./domain/content.ts";
 import type { Filter } from "./domain/filter.ts";
 import { functionEndpointName } from "./domain/function.ts";
 import { NATIVE_PROFILE } from "./domain/native-profile.ts";
+import { NOTICE_TENANT } from "./domain/notice.ts";
 import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
 import type { ProjectSettings } from "./domain/project-settings.ts";
 import type { ScheduleDefinition } from "./domain/schedule-definition.ts";
 import type { Target } from "./domain/source.ts";
-import type { Declarations, DeclaredEndpoint, DeclaredSource } from "./runtime/reconcile.ts";
+import type {
+  Declarations,
+  DeclaredEndpoint,
+  DeclaredSource,
+  DeclaredSubscription,
+} from "./runtime/reconcile.ts";
 
 export function toDeclarations(config: Config): Declarations {
   return {
@@ -30,7 +37,8 @@ export function toDeclarations(config: Config): Declarations {
     ),
     endpoints: config.endpoints.map(toEndpoint),
     sources: config.sources.map(toSource),
-    subscriptions: config.subscriptions,
+    subscriptions: [...config.subscriptions, ...config.alerts.map(toAlert)],
+    deadLetters: config.projects.map(({ id, deadLetters }) => ({ project: id, ...deadLetters })),
     schedules: config.schedules.map(toSchedule),
     egress: new Map(config.projects.flatMap(({ id, egress }) => (egress ? [[id, egress]] : []))),
   };
@@ -46,6 +54,11 @@ export function toProjectSettings(config: Config): ProjectSettings[] {
     ...(posthook === null ? {} : { posthook }),
     callbackConfigs: config.callbackConfigs.filter(({ project }) => project === id),
   }));
+}
+
+/** An alert is a subscription. No declared one has a colon in its name, so the two never meet. */
+function toAlert({ project, name, on, endpoint }: AlertConfig): DeclaredSubscription {
+  return { project, name: `alert:${name}`, tenant: NOTICE_TENANT, eventTypes: on, endpoint };
 }
 
 function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {

@@ -41,6 +41,9 @@ export function checkDeclared(declared: Drafts, context: Checking): void {
   for (const [index, subscription] of (declared.subscription ?? []).entries()) {
     if (subscription) checkSubscription(subscription, { declared, path: ["subscription", index], context });
   }
+  for (const [index, alert] of (declared.alert ?? []).entries()) {
+    if (alert) checkSubscription(alert, { declared, path: ["alert", index], context });
+  }
   if (declared.store?.durability === "relaxed") {
     warn(
       context,
@@ -118,7 +121,14 @@ function projectIds(declared: Drafts): string[] {
 
 function checkProjects(declared: Drafts, context: Checking): void {
   const known = projectIds(declared);
-  for (const kind of ["source", "endpoint", "subscription", "schedule", "callback_config"] as const) {
+  for (const kind of [
+    "source",
+    "endpoint",
+    "subscription",
+    "alert",
+    "schedule",
+    "callback_config",
+  ] as const) {
     for (const [index, item] of (declared[kind] ?? []).entries()) {
       if (item?.project === undefined || known.includes(item.project)) continue;
       failUnknown(context, [kind, index, "project"], { given: item.project, known, what: "project" });
@@ -171,6 +181,7 @@ function checkNames(declared: Drafts, context: Checking): void {
     ["source", "name", (declared.source ?? []).map((source) => source?.name)],
     ["endpoint", "name", (declared.endpoint ?? []).map(qualifiedName)],
     ["subscription", "name", (declared.subscription ?? []).map(qualifiedName)],
+    ["alert", "name", (declared.alert ?? []).map(qualifiedName)],
     ["schedule", "name", (declared.schedule ?? []).map(qualifiedName)],
     ["callback_config", "name", (declared.callback_config ?? []).map(qualifiedCallback)],
   ];
@@ -238,7 +249,10 @@ function checkResultTo({ project, name, result_to: given }: EndpointDraft, place
   if (!known.includes(given)) failUnknown(context, here, { given, known, what: "endpoint" });
 }
 
-function checkSubscription({ project, endpoint }: SubscriptionDraft, place: Place): void {
+function checkSubscription(
+  { project, endpoint }: Pick<SubscriptionDraft, "project" | "endpoint">,
+  place: Place,
+): void {
   const { declared, path, context } = place;
   if (project === undefined || endpoint === undefined) return;
   const known = endpointNames(declared, project);

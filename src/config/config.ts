@@ -28,6 +28,7 @@ export interface Config {
   readonly sources: readonly SourceConfig[];
   readonly endpoints: readonly EndpointConfig[];
   readonly subscriptions: readonly SubscriptionConfig[];
+  readonly alerts: readonly AlertConfig[];
   readonly schedules: readonly ScheduleConfig[];
   readonly callbackConfigs: readonly CallbackConfigConfig[];
 }
@@ -102,6 +103,8 @@ export interface ProjectConfig {
   readonly apiKeys: readonly ApiKeyConfig[];
   /** Null: functions get their URL and secret by registration. */
   readonly pingback: PingbackConfig | null;
+  /** So many deliveries given up within a window are worth an alert. */
+  readonly deadLetters: { readonly count: number; readonly windowMs: number };
   /** Null: PyFly's own defaults. */
   readonly pyfly: PyflyConfig | null;
   /** Null: HookBridge's own defaults. */
@@ -303,6 +306,16 @@ export interface PacingConfig {
   readonly slowStart: boolean;
   readonly drainPerSecond: number | null;
   readonly disableAfterMs: number | null;
+}
+
+/** A subscription to the events that Postern makes itself. */
+export interface AlertConfig {
+  readonly project: string;
+  readonly name: string;
+  /** Their types. Never empty. */
+  readonly on: readonly string[];
+  /** Of the same project. */
+  readonly endpoint: string;
 }
 
 export interface SubscriptionConfig {

@@ -1,6 +1,6 @@
 /** The one place where the file's words (snake_case, shorthands) become the program's (Config). Pure. */
 
-import { DAY } from "../domain/duration.ts";
+import { DAY, HOUR } from "../domain/duration.ts";
 import type {
   ApiKeyConfig,
   ChallengeConfig,
@@ -38,6 +38,7 @@ type DeclaredProject = Declared["project"][number];
 const DEFAULT_PROJECT = {
   id: "default",
   apiKeys: [],
+  deadLetters: { count: 100, windowMs: HOUR },
   pyfly: null,
   hookbridge: null,
   posthook: null,
@@ -67,6 +68,7 @@ export function toConfig(declared: Declared, path: string): Config {
     schedules: declared.schedule.map(toSchedule),
     endpoints: declared.endpoint.map((endpoint) => toEndpoint(endpoint, declared)),
     subscriptions: declared.subscription.map(toSubscription),
+    alerts: declared.alert,
     callbackConfigs: declared.callback_config.map(toCallbackConfig),
   });
 }
@@ -117,10 +119,11 @@ function toMasterKey(declared: Declared["store"]["master_key"]): StoreConfig["ma
 }
 
 function toProject(declared: DeclaredProject): ProjectConfig {
-  const { id, api_keys, pingback, pyfly, hookbridge, posthook, egress } = declared;
+  const { id, api_keys, dead_letters, pingback, pyfly, hookbridge, posthook, egress } = declared;
   return {
     id,
     apiKeys: api_keys.map(toApiKey),
+    deadLetters: { count: dead_letters.count, windowMs: dead_letters.window },
     pingback: pingback === undefined ? null : toPingback(pingback),
     pyfly: pyfly === undefined ? null : toPyfly(pyfly),
     hookbridge: hookbridge === undefined ? null : toHookbridge(hookbridge),

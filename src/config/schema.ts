@@ -120,9 +120,15 @@ const Pingback = Type.Object({
   max_timeout: duration({ default: "1h" }),
 });
 
+const DeadLetters = Type.Object(
+  { count: Type.Integer({ minimum: 1, maximum: 10_000, default: 100 }), window: duration({ default: "1h" }) },
+  { default: {} },
+);
+
 const Project = Type.Object({
   id: name(),
   api_keys: Type.Array(Type.Union([secretText(SECRET.apiKey), ApiKey]), { default: [] }),
+  dead_letters: DeadLetters,
   pyfly: Type.Optional(Pyfly),
   hookbridge: Type.Optional(Hookbridge),
   posthook: Type.Optional(Posthook),
@@ -237,6 +243,20 @@ const Subscription = Type.Object({
   endpoint: name(),
 });
 
+const ALERT_TYPES = [
+  "endpoint.opened",
+  "endpoint.recovered",
+  "endpoint.disabled",
+  "dead_letters.threshold",
+] as const;
+
+const Alert = Type.Object({
+  project: name({ default: "default" }),
+  name: name(),
+  on: Type.Array(oneOf(ALERT_TYPES), { minItems: 1, default: [...ALERT_TYPES] }),
+  endpoint: name(),
+});
+
 const Missed = Type.Union(
   [
     oneOf(["skip", "once", "all"]),
@@ -281,6 +301,7 @@ export const ConfigSchema = Type.Object({
   source: tables(Source, "source"),
   endpoint: tables(Endpoint, "endpoint"),
   subscription: tables(Subscription, "subscription"),
+  alert: tables(Alert, "alert"),
   callback_config: tables(CallbackConfig, "callback_config"),
   schedule: tables(Schedule, "schedule"),
 });

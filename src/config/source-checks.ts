@@ -100,8 +100,16 @@ function failSecondTenant(context: Checking, path: KeyPath, tenant: string): voi
   fail(context, path, { given, expected, message: `${message}; expected ${expected}` });
 }
 
+/** As in domain/notice.ts. */
+const NOTICE_TENANT = "postern";
+
 /** Neither is wrong, and both would go unnoticed: the events are stored and go nowhere. */
 function warnOfTenant(source: SourceDraft, tenant: string, { declared, path, context }: Place): void {
+  if (tenant === NOTICE_TENANT) {
+    const message = "is the tenant of Postern's own events, which no source can make; expected another one";
+    fail(context, path, { given: JSON.stringify(`events:${tenant}`), expected: "another tenant", message });
+    return;
+  }
   const own = (declared.subscription ?? []).filter((item) => item?.project === source.project);
   if (!own.some((item) => item?.tenant === tenant)) {
     warn(

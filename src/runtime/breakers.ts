@@ -17,8 +17,8 @@ import type { Profile } from "../domain/strategy.ts";
 
 export interface BreakersOptions {
   readonly profiles: ReadonlyMap<string, Profile>;
-  /** Told of every opening, probing and closing. */
-  readonly onChange: (endpoint: Endpoint, from: BreakerState, to: BreakerState) => void;
+  /** Told of every opening, probing and closing; `isReset`: not by an outcome. */
+  readonly onChange: (endpoint: Endpoint, from: BreakerState, to: BreakerState, isReset: boolean) => void;
 }
 
 /**
@@ -103,15 +103,15 @@ export class Breakers {
 
   /** Forgets what happened: an operator resumed the endpoint, or its definition changed. */
   reset(endpoint: Endpoint): void {
-    this.#set(endpoint, this.state(endpoint), CLOSED);
+    this.#set(endpoint, this.state(endpoint), CLOSED, true);
   }
 
-  #set(endpoint: Endpoint, from: BreakerState, to: BreakerState): void {
+  #set(endpoint: Endpoint, from: BreakerState, to: BreakerState, isReset = false): void {
     if (from === to) return;
     const key = this.key(endpoint);
     if (to === CLOSED) this.#states.delete(key);
     else this.#states.set(key, to);
-    if (from.kind !== to.kind) this.#options.onChange(endpoint, from, to);
+    if (from.kind !== to.kind) this.#options.onChange(endpoint, from, to, isReset);
   }
 
   /** Names the breaker: endpoints of one key share it. A project never shares one with another. */

@@ -25,6 +25,7 @@ import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Egress } from "./egress.ts";
 import { EndpointWrites } from "./endpoints.ts";
+import { FailingEndpoints, type FailingOptions } from "./failing.ts";
 import { Functions } from "./functions.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Ingest } from "./ingest.ts";
@@ -33,6 +34,7 @@ import type { ClaimStore } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
+import { Notices } from "./notices.ts";
 import { Objects } from "./objects.ts";
 import { createOutgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
@@ -68,11 +70,14 @@ import { Slots } from "./slots.ts";
 import { SourceWrites } from "./sources.ts";
 import { Timers } from "./timers.ts";
 
+type FailingStore = FailingOptions["store"];
+
 export interface EngineStore
   extends AcceptStore,
     ClaimStore<Claimed>,
     DatedStore,
     DeadlineStore,
+    FailingStore,
     EndpointStateStore,
     FunctionStore,
     LocateStore,
@@ -145,6 +150,7 @@ export class Engine {
   readonly acknowledgements: Acknowledgements;
   readonly objects: Objects;
   readonly publisher: Publisher;
+  readonly notices: Notices;
   readonly scheduler: Scheduler;
   readonly schedules: Schedules;
   readonly timers: Timers;
@@ -154,6 +160,7 @@ export class Engine {
   readonly functions: Functions;
   readonly retention: Retention;
   readonly nextId: () => Id;
+  readonly #failing: FailingEndpoints;
   readonly #heartbeat: Heartbeat;
   /** Every service that makes something happen when its time has come. */
   readonly #settling: readonly Settling[];
@@ -179,17 +186,19 @@ export class Engine {
       this.rollups.note(changes);
       this.bulks.note(changes);
     });
-    const settler = new Settler({ ...wiring, parking });
+    this.intake = new Intake(wiring);
+    this.notices = new Notices({ ...wiring, intake: this.intake });
+    const failing = new FailingEndpoints(wiring);
+    this.#failing = failing;
+    const settler = new Settler({ ...wiring, parking, notices: this.notices, failing });
     this.dispatcher = new Dispatcher({
       ...wiring,
       settler,
       ackUrls: (id, attempt, expiresAt) => this.acknowledgements.urls(id, attempt, expiresAt),
     });
     this.deadlines = new Deadlines({ ...wiring, settler });
-    this.intake = new Intake(wiring);
     this.publisher = new Publisher({ ...wiring, intake: this.intake });
-    const refusals = new Refusals(wiring);
-    this.ingest = new Ingest({ ...wiring, intake: this.intake, refusals });
+    this.ingest = new Ingest({ ...wiring, intake: this.intake, refusals: new Refusals(wiring) });
     this.admit = createAdmit({ ...wiring, ingest: this.ingest });
     this.commands = new Commands({
       ...wiring,
@@ -222,7 +231,9 @@ export class Engine {
     const { profiles, log } = this.#options;
     return new Breakers({
       profiles,
-      onChange: (endpoint, from, to) => {
+      onChange: (endpoint, from, to, isReset) => {
+        if (from.kind === "closed") this.notices.opened(endpoint, to);
+        else if (to.kind === "closed" && !isReset) this.notices.recovered(endpoint);
         log.warn("breaker.changed", { endpoint: endpoint.name, from: from.kind, to: to.kind });
         this.lanes.wakeAfterBreaker(endpoint, to.kind === "closed");
       },
@@ -281,6 +292,7 @@ export class Engine {
   /** Loads what is defined, then begins to send what is due. The caller has reconciled the config before. */
   async start(): Promise<void> {
     await this.#load();
+    await this.#failing.load();
     const heads = await this.#options.store.laneHeads();
     this.lanes.start(heads.filter((head) => head.lane !== DEADLINE_LANE));
     this.deadlines.start(heads.find((head) => head.lane === DEADLINE_LANE)?.nextDueAt ?? null);
@@ -299,6 +311,7 @@ export class Engine {
     const result = await reconcile(declarations, { store, nextId: this.nextId, now: clock.now() });
     this.directory.replaceProjectEgress(declarations.egress ?? new Map());
     await this.#load();
+    this.notices.setRules(declarations.deadLetters ?? []);
     this.scheduler.noteChanged();
     if (result.retired.length > 0) this.releases.sweep();
     return result;
@@ -316,6 +329,7 @@ export class Engine {
       this.deadlines.stop(),
     ]);
     await this.dispatcher.stop(limitMs);
+    this.notices.stop();
     // Expired deadlines are kept until the file can be written again; that is no reason not to stop.
     if (this.#options.store.health.isHealthy) await others;
     await this.rollups.stop();

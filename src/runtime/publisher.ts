@@ -43,7 +43,7 @@ export type Published =
   | { readonly isDuplicate: true; readonly id: Id };
 
 /** Names the type to receivers, whose body is the data alone. */
-const EVENT_TYPE_HEADER = "webhook-event-type";
+export const EVENT_TYPE_HEADER = "webhook-event-type";
 const IDEMPOTENCY_MS = DAY;
 
 export class Publisher {

@@ -12,6 +12,7 @@ import type { ScheduleDefinition } from "../domain/schedule-definition.ts";
 import type { Source } from "../domain/source.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { Definitions } from "./directory.ts";
+import type { ProjectDeadLetters } from "./notices.ts";
 import { planSchedules, type ReconcileScheduleStore } from "./reconcile-schedules.ts";
 import { isSame } from "./same-definition.ts";
 
@@ -34,6 +35,8 @@ export interface Declarations {
   readonly schedules: readonly ScheduleDefinition[];
   /** By project; absent: none has rules of its own. Nothing of it is stored. */
   readonly egress?: ReadonlyMap<string, ProjectEgress>;
+  /** When a project is told of its dead letters; others are by the default. */
+  readonly deadLetters?: readonly ProjectDeadLetters[];
 }
 
 export interface ReconcileStore extends ReconcileScheduleStore {

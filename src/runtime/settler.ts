@@ -7,11 +7,13 @@ import type { AttemptRecord, Outcome } from "../domain/attempt.ts";
 import {
   DEADLINE_LANE,
   type Decision,
+  DUE_WHEN_ASKED,
   isFinal,
   type NewDelivery,
   settle,
   type Transition,
 } from "../domain/delivery.ts";
+import { formatDuration } from "../domain/duration.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { type Id, showId } from "../domain/id.ts";
@@ -22,9 +24,11 @@ import type { FollowUp, Profile } from "../domain/strategy.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
+import type { FailingEndpoints } from "./failing.ts";
 import { isClosed } from "./lane.ts";
 import type { Log } from "./log.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Notices } from "./notices.ts";
 import type { Parking } from "./parking.ts";
 import type { Claimed, EndpointStateStore, TransitionStore } from "./ports.ts";
 import type { Probe } from "./probe.ts";
@@ -51,6 +55,8 @@ export interface SettlerOptions {
   readonly noteOutcome: (lane: number, outcome: Outcome, slowDown: SlowDown | undefined) => boolean;
   readonly parking: Parking;
   readonly noteResult: NoteResult;
+  readonly notices: Pick<Notices, "disabled" | "countDead">;
+  readonly failing: Pick<FailingEndpoints, "record" | "forget">;
 }
 
 export interface Judged {
@@ -97,6 +103,8 @@ export class Settler {
     }
     this.#parkIfClosed(transition, isDisabled);
     if (isFinal(transition.to)) this.#options.onFinished();
+    const isGivenUp = transition.to === "dead" || transition.dueAt === DUE_WHEN_ASKED;
+    if (isGivenUp) this.#options.notices.countDead(endpoint, delivery.facts.spec);
     // The next of its line is due.
     if (transition.line !== undefined) this.#options.onDue(transition.lane, now);
     if (transition.dueAt !== null) {
@@ -213,20 +221,33 @@ export class Settler {
    * Not awaited by the outcome: a target that says 410 stays disabled in memory even if this write is
    * refused.
    */
-  #disableOnOutcome({ endpoint: asked, outcome }: Judged, now: number): boolean {
-    if (outcome.kind !== "failed" || outcome.status === null) return false;
-    const { profiles, store, log, directory, onEndpointChanged } = this.#options;
-    if (!profiles.get(asked.profile)?.pressure.disableOn.includes(outcome.status)) return false;
+  #disableOnOutcome(judged: Judged, now: number): boolean {
+    const { store, log, directory, failing, notices, onEndpointChanged } = this.#options;
+    const reason = this.#disableReason(judged, now);
+    if (reason === null) return false;
     // The endpoint may have changed while the attempt was out; the answer says nothing about another URL.
-    const endpoint = directory.endpointOfLane(asked.lane);
-    if (!endpoint || endpoint.disabledAt !== null || endpoint.url !== asked.url) return false;
-    const reason = `answered HTTP ${outcome.status}`;
+    const endpoint = directory.endpointOfLane(judged.endpoint.lane);
+    if (!endpoint || endpoint.disabledAt !== null || endpoint.url !== judged.endpoint.url) return false;
     onEndpointChanged({ ...endpoint, disabledAt: now, disabledReason: reason });
     log.warn("endpoint.disabled", { endpoint: endpoint.name, reason });
     store.setEndpointDisabled(endpoint.id, { at: now, reason }).catch((error: unknown) => {
       log.error("endpoint.disable_not_stored", { endpoint: endpoint.name, error: String(error) });
     });
+    // Submitted in the same turn, so that both are in one commit. Resumed, it begins with a clean slate.
+    notices.disabled(endpoint, reason);
+    failing.forget(endpoint);
     return true;
+  }
+
+  #disableReason({ endpoint, outcome, countsForBreaker }: Judged, now: number): string | null {
+    const pressure = this.#options.profiles.get(endpoint.profile)?.pressure;
+    const { disableAfterMs: ruleMs = pressure?.disableAfterMs ?? null } = endpoint.pacing ?? {};
+    const hasFailedTooLong = countsForBreaker && this.#options.failing.record(endpoint, outcome, ruleMs, now);
+    if (outcome.kind !== "failed") return null;
+    if (outcome.status !== null && pressure?.disableOn.includes(outcome.status)) {
+      return `answered HTTP ${outcome.status}`;
+    }
+    return hasFailedTooLong ? `nothing but failures for ${formatDuration(ruleMs ?? 0)}` : null;
   }
 
   /** What comes back to a lane that has closed meanwhile is parked like everything else in it. */

@@ -29,6 +29,7 @@ import type {
 import { createDeliveryInserter, type DeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
+import { createFailingWrites } from "./failing.ts";
 import { createFunctionHostWrites } from "./function-hosts.ts";
 import { Journal } from "./journal.ts";
 import { createKeyRotation, type MasterSealing, type ResealCursor } from "./key-rotation.ts";
@@ -96,6 +97,7 @@ export type Command =
   | { readonly verb: "retireSchedule"; readonly id: Id; readonly now: number }
   | { readonly verb: "setEndpointPaused"; readonly id: Id; readonly pausedAt: number | null }
   | { readonly verb: "setEndpointDisabled"; readonly id: Id; readonly disabled: Disabled | null }
+  | { readonly verb: "setFailingSince"; readonly lane: number; readonly since: number | null }
   | { readonly verb: "setSourcePaused"; readonly id: Id; readonly pausedAt: number | null }
   | { readonly verb: "retireEndpoint"; readonly id: Id; readonly now: number }
   | { readonly verb: "retireSource"; readonly id: Id; readonly now: number }
@@ -211,6 +213,7 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
 
 function objectVerbs(db: Database, sealing: MasterSealing) {
   const endpoints = createEndpointWrites(db, sealing);
+  const failing = createFailingWrites(db);
   const sources = createSourceWrites(db, sealing);
   const subscriptions = createSubscriptionWrites(db);
   const keys = createKeyWrites(db);
@@ -222,6 +225,7 @@ function objectVerbs(db: Database, sealing: MasterSealing) {
     putApiKey: ({ definition, now }) => keys.putApiKey(definition, now),
     setEndpointPaused: ({ id, pausedAt }) => endpoints.setEndpointPaused(id, pausedAt),
     setEndpointDisabled: ({ id, disabled }) => endpoints.setEndpointDisabled(id, disabled),
+    setFailingSince: ({ lane, since }) => failing.setFailingSince(lane, since),
     setSourcePaused: ({ id, pausedAt }) => sources.setSourcePaused(id, pausedAt),
     retireEndpoint: ({ id, now }) => endpoints.retireEndpoint(id, now),
     retireSource: ({ id, now }) => sources.retireSource(id, now),

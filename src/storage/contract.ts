@@ -31,6 +31,7 @@ import type { DeliveryFacts } from "../domain/strategy.ts";
 import type { Subscription } from "../domain/subscription.ts";
 import type { ChargedDelivery, ChargeResult } from "./allowances.ts";
 import type { ClaimInput, ClaimResult } from "./claims.ts";
+import type { FailingSince } from "./failing.ts";
 import type { ResealCursor, ResealStep } from "./key-rotation.ts";
 import type { PullInput, PullItem } from "./pull.ts";
 import type { PurgeInput, PurgeResult } from "./purge.ts";
@@ -276,6 +277,9 @@ export interface Store
   /** These answer with the object as it now is; null when there is none with that id. */
   setEndpointPaused(id: Id, pausedAt: number | null): Promise<Endpoint | null>;
   setEndpointDisabled(id: Id, disabled: { at: number; reason: string } | null): Promise<Endpoint | null>;
+  /** Since when an endpoint has done nothing but fail; null: it no longer does. */
+  setFailingSince(lane: number, since: number | null): Promise<void>;
+  failingSince(): Promise<readonly FailingSince[]>;
   setSourcePaused(id: Id, pausedAt: number | null): Promise<Source | null>;
   retireEndpoint(id: Id, now: number): Promise<Endpoint | null>;
   retireSource(id: Id, now: number): Promise<Source | null>;

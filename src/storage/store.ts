@@ -14,6 +14,7 @@ import { type Command, createApply, type RotationCommand } from "./commands.ts";
 import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
+import { loadFailing } from "./failing.ts";
 import { loadFunctionHosts } from "./function-hosts.ts";
 import { readHistoryEntry, readHistoryOfEvent } from "./history.ts";
 import { Journal } from "./journal.ts";
@@ -130,6 +131,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     loadFunctionHosts: () => read(() => loadFunctionHosts(readDb, sealing)),
     loadCallbackConfigs: () => read(() => loadCallbackConfigs(readDb, sealing)),
     loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
+    failingSince: () => read(() => loadFailing(readDb)),
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
     deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
     laneHeads: () => read(() => positions.laneHeads()),
@@ -221,6 +223,7 @@ function objectVerbs(submit: Submit) {
     putApiKey: (definition, now) => submit({ verb: "putApiKey", definition, now }),
     setEndpointPaused: (id, pausedAt) => submit({ verb: "setEndpointPaused", id, pausedAt }),
     setEndpointDisabled: (id, disabled) => submit({ verb: "setEndpointDisabled", id, disabled }),
+    setFailingSince: (lane, since) => submit({ verb: "setFailingSince", lane, since }),
     setSourcePaused: (id, pausedAt) => submit({ verb: "setSourcePaused", id, pausedAt }),
     retireEndpoint: (id, now) => submit({ verb: "retireEndpoint", id, now }),
     retireSource: (id, now) => submit({ verb: "retireSource", id, now }),

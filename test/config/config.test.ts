@@ -49,12 +49,14 @@ describe("Defaults", () => {
       projects: [
         {
           ...{ id: "default", apiKeys: [], pingback: null, pyfly: null, hookbridge: null, posthook: null },
+          deadLetters: { count: 100, windowMs: HOUR },
           egress: null,
         },
       ],
       sources: [],
       endpoints: [],
       subscriptions: [],
+      alerts: [],
       schedules: [],
       callbackConfigs: [],
     });

@@ -27,7 +27,7 @@ const BY = 'a list such as ["header:Idempotency-Key", "json:id"]';
 const INSTANT = "a date and time with offset such as 2026-12-01T00:00:00Z";
 const TABLES =
   "one of server, store, egress, log, dev, project, source, endpoint, subscription, " +
-  "callback_config, schedule";
+  "alert, callback_config, schedule";
 const ENDPOINT_KEYS = Object.keys(ConfigSchema.properties.endpoint.items.properties).join(", ");
 const OWN_KEY = "a key of your own, because a listener is not on the loopback interface";
 const URL_TEXT = "an absolute http or https URL without credentials and fragment";

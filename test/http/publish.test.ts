@@ -73,6 +73,13 @@ describe("A published event", () => {
     expect((await app.api(`/events/${json.id}`)).status).toBe(404);
   });
 
+  test("cannot be one of Postern's own", async () => {
+    await using app = await startTestApp(OPTIONS);
+    const { status, json } = await publish(app, '{"type":"endpoint.disabled","tenant":"postern","data":{}}');
+    expect([status, json.error.code]).toEqual([400, "invalid_request"]);
+    expect((await app.api("/events")).json.data).toEqual([]);
+  });
+
   test("waits for endpoints that are paused", async () => {
     await using app = await startTestApp(OPTIONS);
     await app.api("/endpoints/exact/pause", { method: "POST" });

@@ -15,7 +15,12 @@ import { Engine, type EngineOptions } from "../../src/runtime/engine.ts";
 import type { InboundRequest, IngestResult } from "../../src/runtime/ingest.ts";
 import type { Log } from "../../src/runtime/log.ts";
 import { Probe } from "../../src/runtime/probe.ts";
-import type { DeclaredEndpoint, DeclaredSource } from "../../src/runtime/reconcile.ts";
+import type {
+  Declarations,
+  DeclaredEndpoint,
+  DeclaredSource,
+  DeclaredSubscription,
+} from "../../src/runtime/reconcile.ts";
 import type { Store } from "../../src/storage/contract.ts";
 import { testEgress } from "./egress.ts";
 import { newEndpoint, newSource, type SourceChange, sourceFields } from "./factory.ts";
@@ -41,6 +46,10 @@ export interface EngineSetup {
   readonly endpoints?: readonly Partial<DeclaredEndpoint>[];
   /** One named "in" that sends to all endpoints when absent. */
   readonly sources?: readonly SourceChange[];
+  /** None when absent. */
+  readonly subscriptions?: readonly DeclaredSubscription[];
+  /** None when absent: all projects are told of their dead letters by the default rule. */
+  readonly deadLetters?: Declarations["deadLetters"];
   /** None when absent. They send to "app" every minute unless told otherwise. */
   readonly schedules?: readonly Partial<ScheduleDefinition>[];
   /** Stands between the engine and its store. */
@@ -125,7 +134,8 @@ export class TestEngine implements AsyncDisposable {
   }
 
   /** What the configuration file would declare. */
-  async declare({ endpoints = [{ name: "app" }], sources, schedules = [] }: EngineSetup = {}): Promise<void> {
+  async declare(setup: EngineSetup = {}): Promise<void> {
+    const { endpoints = [{ name: "app" }], sources, subscriptions = [], schedules = [] } = setup;
     const declared = endpoints.map(declareEndpoint);
     const to = declared.map((endpoint) => endpoint.name);
     await this.engine.reconcile({
@@ -133,7 +143,8 @@ export class TestEngine implements AsyncDisposable {
       apiKeys: [],
       endpoints: declared,
       sources: (sources ?? [{}]).map((source) => declareSource({ to, ...source })),
-      subscriptions: [],
+      subscriptions,
+      deadLetters: setup.deadLetters ?? [],
       schedules: schedules.map(declareSchedule),
     });
   }

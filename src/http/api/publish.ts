@@ -3,6 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { NewDelivery } from "../../domain/delivery.ts";
 import { AppError } from "../../domain/errors.ts";
 import { showId } from "../../domain/id.ts";
+import { NOTICE_TENANT } from "../../domain/notice.ts";
 import type { Directory } from "../../runtime/directory.ts";
 import type { Published } from "../../runtime/publisher.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -88,6 +89,12 @@ export function publishRoutes({ publisher, directory, reads }: ApiDeps): ApiRout
       handle: async ({ principal: { project }, body, json }) => {
         const data = json.members().get("data");
         if (data === undefined) throw new AppError("invalid_request", 'the member "data" is missing');
+        if (body.tenant === NOTICE_TENANT) {
+          throw new AppError(
+            "invalid_request",
+            `the tenant ${NOTICE_TENANT} is that of Postern's own events`,
+          );
+        }
         const { type, tenant = "", id: externalId = null, idempotencyKey = null } = body;
         const { orderingKey = null } = body;
         const published = await publisher.publish({

@@ -12,3 +12,9 @@ CREATE TABLE line (
   PRIMARY KEY (lane, key, delivery_seq)
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX line_head ON line (lane, key) WHERE is_head = 1;
+
+-- Since when an endpoint has done nothing but fail. A row only while it does, and only once that has lasted.
+CREATE TABLE endpoint_failing (
+  endpoint_seq INTEGER PRIMARY KEY,
+  since INTEGER NOT NULL
+) STRICT;
