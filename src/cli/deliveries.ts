@@ -12,7 +12,7 @@ import {
   runList,
   runOnEach,
 } from "./listing.ts";
-import { type Column, formatFields, formatTable } from "./table.ts";
+import { type Column, formatFields, formatTable, showText } from "./table.ts";
 import { action, EXIT, type ExitCode, print, printJson } from "./terminal.ts";
 
 const PATH = "/_/api/deliveries";
@@ -24,6 +24,11 @@ interface DeliveryListOptions extends ListOptions {
   readonly event?: string;
   readonly since?: string;
   readonly until?: string;
+  readonly type?: string;
+  readonly tenant?: string;
+  readonly error?: string;
+  readonly status?: string;
+  readonly search?: string;
 }
 
 const COLUMNS: readonly Column[] = [
@@ -60,6 +65,11 @@ export function addDeliveriesCommand(program: Command): void {
     .option("--endpoint <endpoint>", "only to this endpoint: its name or id")
     .option("--source <source>", "only from this source: its name or id")
     .option("--event <id>", "only of this event")
+    .option("--type <type>", "only of this event type, or of a prefix such as invoice.*")
+    .option("--tenant <tenant>", "only of this tenant's events")
+    .option("--error <text>", "only with this text in the newest error")
+    .option("--status <status>", "only with this HTTP status on the newest attempt")
+    .option("--search <text>", "only with this text in the body, an error or an answer")
     .action(action(list));
   addOutputOptions(deliveries.command("get <id>"))
     .description("show a delivery with its attempts")
@@ -79,8 +89,8 @@ export function addDeliveriesCommand(program: Command): void {
 }
 
 function list(options: DeliveryListOptions): Promise<ExitCode> {
-  const { state, endpoint, source, event, since, until } = options;
-  const filter = { state, endpoint, source, event, since, until };
+  const { state, endpoint, source, event, since, until, type, tenant, error, status, search } = options;
+  const filter = { state, endpoint, source, event, since, until, type, tenant, error, status, q: search };
   return runList(options, { path: PATH, filter, columns: COLUMNS, nothing: "No deliveries." });
 }
 
@@ -105,6 +115,10 @@ async function get(id: string, options: OutputOptions): Promise<ExitCode> {
   for (const line of formatFields({ ...fields, ...times })) print(line);
   const attempts = rowsOf(delivery.attempts);
   if (attempts.length > 0) printSection("attempts", formatTable(ATTEMPT_COLUMNS, attempts));
+  const { responseExcerpt, responseEncoding } = attempts.at(-1) ?? {};
+  if (typeof responseExcerpt === "string" && responseEncoding === "text") {
+    printSection("newest answer", showText(responseExcerpt).split("\n"));
+  }
   if (hasPayload === false) print("\nIts body is no longer kept; it cannot be sent again.");
   return EXIT.ok;
 }

@@ -24,6 +24,7 @@ interface EventListOptions extends ListOptions {
   readonly type?: string;
   readonly since?: string;
   readonly until?: string;
+  readonly search?: string;
 }
 
 interface EventGetOptions extends OutputOptions {
@@ -52,6 +53,7 @@ export function addEventsCommand(program: Command): void {
     .description("list received events, newest first")
     .option("--source <source>", "only of this source: its name or id")
     .option("--type <type>", "only of this type")
+    .option("--search <text>", "only with this text in the body")
     .action(action(list));
   addOutputOptions(events.command("get <id>"))
     .description("show an event with its headers, deliveries and body")
@@ -60,8 +62,8 @@ export function addEventsCommand(program: Command): void {
 }
 
 function list(options: EventListOptions): Promise<ExitCode> {
-  const { source, type, since, until } = options;
-  const filter = { source, type, since, until };
+  const { source, type, since, until, search } = options;
+  const filter = { source, type, since, until, q: search };
   return runList(options, { path: PATH, filter, columns: COLUMNS, nothing: "No events." });
 }
 

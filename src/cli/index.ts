@@ -1,6 +1,7 @@
 /** The command line: which commands there are, and what a wrong call looks like. */
 import { Command, CommanderError } from "commander";
 import { addBenchCommand } from "./bench.ts";
+import { addBulkCommand } from "./bulk.ts";
 import { addCheckCommand } from "./check.ts";
 import { addClockCommand } from "./clock.ts";
 import { addDeliveriesCommand } from "./deliveries.ts";
@@ -10,6 +11,7 @@ import { addInitCommand } from "./init.ts";
 import { addMasterKeyCommand } from "./master-key.ts";
 import { addRejectionsCommand } from "./rejections.ts";
 import { addReloadCommand } from "./reload.ts";
+import { addRepairCommands } from "./repair.ts";
 import { addScheduleCommand } from "./schedule.ts";
 import { addSchedulesCommand } from "./schedules.ts";
 import { addServeCommand } from "./serve.ts";
@@ -34,6 +36,8 @@ function createProgram(): Command {
   addRejectionsCommand(program);
   addSourcesCommand(program);
   addDeliveriesCommand(program);
+  addRepairCommands(program);
+  addBulkCommand(program);
   addSchedulesCommand(program);
   addScheduleCommand(program);
   addTriggerCommand(program);

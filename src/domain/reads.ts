@@ -2,7 +2,7 @@
  * What the lists and details show, and what they can be asked: the read side of the store, as plain values.
  */
 import type { AttemptRecord } from "./attempt.ts";
-import type { Bulk, MatchCountInput, MatchCounts } from "./bulk.ts";
+import type { Bulk, DeliveryMatch, MatchCountInput, MatchCounts } from "./bulk.ts";
 import type { DeliveryState } from "./delivery.ts";
 import type { Id } from "./id.ts";
 import type { RejectionReason } from "./rejection.ts";
@@ -41,6 +41,18 @@ export interface DeliveryFilter extends PageInput, TimeRange {
   readonly sourceSeq?: number;
   readonly eventId?: Id;
   readonly scheduleSeq?: number;
+}
+
+/** What a search looks through: everything of the match that has the text, if one is given. */
+export interface DeliverySearch extends PageInput {
+  readonly match: DeliveryMatch;
+  /** Part of the body, of an error, or of an answer, in any case (of ASCII letters). */
+  readonly text?: string;
+}
+
+export interface EventSearch extends EventFilter {
+  /** Part of the body, in any case (of ASCII letters). */
+  readonly text: string;
 }
 
 export interface RejectionFilter extends PageInput, TimeRange {
@@ -159,6 +171,12 @@ export interface ListReads {
   getRejection(lookup: Lookup): Promise<RejectionDetail | null>;
   /** Everything unfinished and every final state but succeeded. Reads as many rows as it counts. */
   countDeliveries(): Promise<StateCounts>;
+  /**
+   * Looks through one stretch of the store, newest first. Finds fewer than asked for, or none, and has a next
+   * cursor nevertheless when there is more to look through.
+   */
+  searchDeliveries(search: DeliverySearch): Promise<Page<DeliveryRow>>;
+  searchEvents(search: EventSearch): Promise<Page<EventRow>>;
   /** Counts one stretch; the caller goes on until `next` is null. */
   countMatches(input: MatchCountInput): Promise<MatchCounts>;
   listBulks(filter: BulkFilter): Promise<Page<Bulk>>;

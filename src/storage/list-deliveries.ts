@@ -31,13 +31,14 @@ const NOTABLE_SQL = `(${NOTABLE_STATES.map((state) => `state = '${state}'`).join
 const ATTEMPTS_MAX = 200;
 const FAN_OUT_MAX = 200;
 
-const COLUMNS = `d.seq, d.id, d.project, e.id AS event_id, e.source_seq, s.name AS schedule,
+/** Of a list, with `FROM` behind it. */
+export const DELIVERY_COLUMNS = `d.seq, d.id, d.project, e.id AS event_id, e.source_seq, s.name AS schedule,
   d.endpoint_seq, d.profile, d.state, d.attempt_count, d.created_at, d.scheduled_at, d.due_at, d.finished_at,
   d.last_status, d.last_error, d.ordering_key`;
-const FROM = `FROM delivery d LEFT JOIN event e ON e.seq = d.event_seq
+export const DELIVERY_FROM = `FROM delivery d LEFT JOIN event e ON e.seq = d.event_seq
   LEFT JOIN schedule s ON s.seq = d.schedule_seq`;
 
-interface DeliveryRecord {
+export interface DeliveryRecord {
   seq: number;
   id: Uint8Array;
   project: string;
@@ -95,7 +96,8 @@ export function deliveryListSql(
   // holds.
   if (isNotable) where.andAlways(`d.state = '${state}'`);
   return {
-    sql: `SELECT ${COLUMNS} ${FROM} WHERE ${where.sql} ORDER BY d.seq DESC LIMIT ?`,
+    sql: `SELECT ${DELIVERY_COLUMNS} ${DELIVERY_FROM}
+      WHERE ${where.sql} ORDER BY d.seq DESC LIMIT ?`,
     values: where.values,
   };
 }
@@ -111,7 +113,8 @@ export function listDeliveries(db: Database, filter: DeliveryFilter): Page<Deliv
 export function listFanOut(db: Database, eventSeq: number): DeliveryRow[] {
   return db
     .query<DeliveryRecord, [number, number]>(
-      `SELECT ${COLUMNS} ${FROM} WHERE d.event_seq = ? AND d.deleted_at IS NULL ORDER BY d.seq LIMIT ?`,
+      `SELECT ${DELIVERY_COLUMNS} ${DELIVERY_FROM}
+       WHERE d.event_seq = ? AND d.deleted_at IS NULL ORDER BY d.seq LIMIT ?`,
     )
     .all(eventSeq, FAN_OUT_MAX)
     .map(readDelivery);
@@ -121,8 +124,9 @@ export function listFanOut(db: Database, eventSeq: number): DeliveryRow[] {
 export function getDelivery(db: Database, { project, id }: Lookup): DeliveryDetail | null {
   const row = db
     .query<DeliveryRecord & { spec: string | null; has_payload: number }, [Uint8Array, string]>(
-      `SELECT ${COLUMNS}, d.spec, EXISTS (SELECT 1 FROM payload p WHERE p.seq = d.payload_seq) AS has_payload
-       ${FROM} WHERE d.id = ? AND d.project = ? AND d.deleted_at IS NULL`,
+      `SELECT ${DELIVERY_COLUMNS}, d.spec,
+         EXISTS (SELECT 1 FROM payload p WHERE p.seq = d.payload_seq) AS has_payload
+       ${DELIVERY_FROM} WHERE d.id = ? AND d.project = ? AND d.deleted_at IS NULL`,
     )
     .get(idBytes(id), project);
   if (!row) return null;
@@ -180,7 +184,7 @@ export function countDeliveries(db: Database): StateCounts {
   return Object.fromEntries([...counts].filter(([, count]) => count > 0));
 }
 
-function readDelivery(row: DeliveryRecord): DeliveryRow {
+export function readDelivery(row: DeliveryRecord): DeliveryRow {
   return {
     seq: row.seq,
     id: idText(row.id),

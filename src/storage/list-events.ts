@@ -6,10 +6,10 @@ import { listFanOut } from "./list-deliveries.ts";
 import { pageBounds, toPage } from "./page.ts";
 import { Where } from "./where.ts";
 
-const COLUMNS =
+export const EVENT_COLUMNS =
   "seq, id, project, source_seq, external_id, type, tenant, received_at, remote_address, size_bytes";
 
-interface EventRecord {
+export interface EventRecord {
   seq: number;
   id: Uint8Array;
   project: string;
@@ -40,7 +40,7 @@ export function eventListSql(
     .and("received_at >= ?", filter.since)
     .and("received_at < ?", filter.until);
   return {
-    sql: `SELECT ${COLUMNS} FROM event WHERE ${where.sql} ORDER BY seq DESC LIMIT ?`,
+    sql: `SELECT ${EVENT_COLUMNS} FROM event WHERE ${where.sql} ORDER BY seq DESC LIMIT ?`,
     values: where.values,
   };
 }
@@ -55,7 +55,9 @@ export function listEvents(db: Database, filter: EventFilter): Page<EventRow> {
 /** By the unique id; payload by its primary key. */
 export function getEvent(db: Database, { project, id }: Lookup): EventDetail | null {
   const row = db
-    .query<EventRecord, [Uint8Array, string]>(`SELECT ${COLUMNS} FROM event WHERE id = ? AND project = ?`)
+    .query<EventRecord, [Uint8Array, string]>(
+      `SELECT ${EVENT_COLUMNS} FROM event WHERE id = ? AND project = ?`,
+    )
     .get(idBytes(id), project);
   if (!row) return null;
   const payload = db
@@ -71,7 +73,7 @@ export function getEvent(db: Database, { project, id }: Lookup): EventDetail | n
   };
 }
 
-function readEvent(row: EventRecord): EventRow {
+export function readEvent(row: EventRecord): EventRow {
   return {
     seq: row.seq,
     id: idText(row.id),

@@ -30,7 +30,7 @@ export function toPage<Row extends { readonly seq: number }>(rows: readonly Row[
   return { data, nextCursor: rows.length > limit && last ? writeCursor(last.seq) : null };
 }
 
-function writeCursor(seq: number): string {
+export function writeCursor(seq: number): string {
   return Buffer.from(String(seq)).toString("base64url");
 }
 

@@ -7,7 +7,15 @@ import type { MatchCountInput } from "../domain/bulk.ts";
 import type { CallbackFilter } from "../domain/callback.ts";
 import type { DatedFilter, DatedLookup } from "../domain/dated.ts";
 import type { HistoryFilter } from "../domain/history.ts";
-import type { BulkFilter, DeliveryFilter, EventFilter, Lookup, RejectionFilter } from "../domain/reads.ts";
+import type {
+  BulkFilter,
+  DeliveryFilter,
+  DeliverySearch,
+  EventFilter,
+  EventSearch,
+  Lookup,
+  RejectionFilter,
+} from "../domain/reads.ts";
 import type { RollupFilter } from "../domain/rollup.ts";
 import { getBulk, listBulks } from "./bulks.ts";
 import { getDated, isBoundedDatedList, listDated } from "./dated-deliveries.ts";
@@ -18,6 +26,7 @@ import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } f
 import { getEvent, isBoundedEventList, listEvents } from "./list-events.ts";
 import { getRejection, isBoundedRejectionList, listRejections } from "./list-rejections.ts";
 import { countBacklog, readRollups } from "./rollups.ts";
+import { searchDeliveries, searchEvents } from "./search.ts";
 
 /** Inputs and results are plain values: they cross the border between threads as they are. */
 export type Query =
@@ -32,6 +41,8 @@ export type Query =
   | { readonly name: "readRollups"; readonly input: RollupFilter }
   | { readonly name: "countBacklog"; readonly input: number }
   | { readonly name: "countMatches"; readonly input: MatchCountInput }
+  | { readonly name: "searchDeliveries"; readonly input: DeliverySearch }
+  | { readonly name: "searchEvents"; readonly input: EventSearch }
   | { readonly name: "listBulks"; readonly input: BulkFilter }
   | { readonly name: "getBulk"; readonly input: Lookup }
   | { readonly name: "listHistory"; readonly input: HistoryFilter }
@@ -40,10 +51,20 @@ export type Query =
   | { readonly name: "getDated"; readonly input: DatedLookup }
   | { readonly name: "countDeliveries" };
 
-export type ListQuery = Extract<Query, { readonly name: "listEvents" | "listDeliveries" | "listRejections" }>;
+const LISTS = [
+  "listEvents",
+  "listDeliveries",
+  "listRejections",
+  "listBulks",
+  "searchDeliveries",
+  "searchEvents",
+] as const;
+
+/** Those that take a cursor and a limit. */
+export type ListQuery = Extract<Query, { readonly name: (typeof LISTS)[number] }>;
 
 export function isList(query: Query): query is ListQuery {
-  return query.name === "listEvents" || query.name === "listDeliveries" || query.name === "listRejections";
+  return (LISTS as readonly string[]).includes(query.name);
 }
 
 export function runQuery(db: Database, query: Query): unknown {
@@ -78,6 +99,10 @@ export function runQuery(db: Database, query: Query): unknown {
       return readRollups(db, query.input);
     case "countMatches":
       return countMatches(db, query.input);
+    case "searchDeliveries":
+      return searchDeliveries(db, query.input);
+    case "searchEvents":
+      return searchEvents(db, query.input);
     case "listBulks":
       return listBulks(db, query.input);
     case "getBulk":
@@ -108,6 +133,8 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
     case "readRollups":
     case "countBacklog":
     case "countMatches":
+    case "searchDeliveries":
+    case "searchEvents":
       return false;
     default:
       return true;

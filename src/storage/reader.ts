@@ -56,6 +56,8 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
       listDated: (input) => run({ name: "listDated", input }),
       getDated: (input) => run({ name: "getDated", input }),
       countDeliveries: () => run({ name: "countDeliveries" }),
+      searchDeliveries: (input) => run({ name: "searchDeliveries", input }),
+      searchEvents: (input) => run({ name: "searchEvents", input }),
       countMatches: (input) => run({ name: "countMatches", input }),
       listBulks: (input) => run({ name: "listBulks", input }),
       getBulk: (input) => run({ name: "getBulk", input }),

@@ -20,6 +20,7 @@ import { RETIRED_SCHEDULES_SQL } from "../../src/storage/purge.ts";
 import { RELEASE_SQL } from "../../src/storage/releases.ts";
 import { ROLLUPS_SQL } from "../../src/storage/rollups.ts";
 import { DUE_SCHEDULES_SQL } from "../../src/storage/schedule-reads.ts";
+import { deliverySearchSql, eventSearchSql } from "../../src/storage/search.ts";
 import { DEQUEUE_LEASED_SQL } from "../../src/storage/transitions.ts";
 import { newId } from "../support/factory.ts";
 import { type BareStore, openBareStore, queryPlan } from "../support/store.ts";
@@ -93,6 +94,24 @@ test.each(REPAIRS)("a repair of %j walks one range of an index, and sorts nothin
   const items = queryPlan(store.db, bulkItemsSql(match));
   expect(items[0]).toBe(`SEARCH d USING ${range}`);
   expect(items.filter((step) => step.startsWith("SCAN") || step.includes("TEMP B-TREE"))).toEqual([]);
+});
+
+test("a search walks one range of an index per stretch", () => {
+  for (const [match, range] of REPAIRS) {
+    const { start, rows } = deliverySearchSql({ match, text: "x" });
+    const walked = range
+      .replace(" AND seq>? AND seq<?", " AND seq<?")
+      .replace("rowid>? AND rowid<?", "rowid<?");
+    expect(queryPlan(store.db, start)).toEqual([expect.stringContaining(walked)]);
+    const steps = queryPlan(store.db, rows);
+    expect(steps[0]).toBe(`SEARCH d USING ${range}`);
+    expect(steps.filter((step) => step.startsWith("SCAN") || step.includes("TEMP B-TREE"))).toEqual([]);
+  }
+  const bySource = eventSearchSql({ project: "default", sourceSeq: 1, text: "x" });
+  expect(queryPlan(store.db, `SELECT e.seq ${bySource.from} ORDER BY e.seq DESC`)).toEqual([
+    "SEARCH e USING COVERING INDEX event_source (source_seq=? AND seq>? AND seq<?)",
+    "SEARCH p USING INTEGER PRIMARY KEY (rowid=?)",
+  ]);
 });
 
 test("the list of bulk operations is one range of its index", () => {

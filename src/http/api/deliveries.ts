@@ -8,6 +8,7 @@ import type { DeliveryDetail, DeliveryRow } from "../../domain/reads.ts";
 import type { Directory } from "../../runtime/directory.ts";
 import type { ApiDeps } from "./deps.ts";
 import {
+  badParameter,
   PAGE_QUERY,
   queryOf,
   readEndpointParameter,
@@ -30,6 +31,7 @@ import {
   showOptionalInstant,
   showPage,
 } from "./schemas.ts";
+import { searchPage } from "./search.ts";
 
 const DELIVERY_MEMBERS = {
   id: Type.String({ examples: ["dlv_01970000000070008000000000000000"] }),
@@ -133,9 +135,53 @@ const LIST_QUERY = queryOf({
   endpoint: Type.Optional(Type.String({ description: "Name or id." })),
   source: Type.Optional(Type.String({ description: "Name or id." })),
   event: Type.Optional(Type.String({ description: "Id." })),
+  type: Type.Optional(Type.String({ description: "The event's: exact, or a prefix that ends in *." })),
+  tenant: Type.Optional(Type.String()),
+  error: Type.Optional(Type.String({ minLength: 1, description: "Part of the newest error, in any case." })),
+  status: Type.Optional(
+    Type.Integer({ minimum: 100, maximum: 599, description: "HTTP status of the newest attempt." }),
+  ),
+  q: Type.Optional(
+    Type.String({ minLength: 2, maxLength: 200, description: "Part of the body, an error or an answer." }),
+  ),
   ...TIME_QUERY,
   ...PAGE_QUERY,
 });
+
+/** Whether a list has to look through the store rather than walk an index. */
+function isSearch({ type, tenant, error, status, q }: Static<typeof LIST_QUERY>): boolean {
+  return [type, tenant, error, status, q].some((value) => value !== undefined);
+}
+
+function listFilter(query: Static<typeof LIST_QUERY>, project: string, directory: Directory) {
+  const { state, endpoint, source, event } = query;
+  return {
+    project,
+    ...readListQuery(query),
+    ...(state === undefined ? {} : { state }),
+    ...(endpoint === undefined ? {} : { lane: readEndpointParameter(directory, project, endpoint).lane }),
+    ...(source === undefined ? {} : { sourceSeq: readSourceParameter(directory, project, source).seq }),
+    ...(event === undefined ? {} : { eventId: readIdParameter("event", "event", event) }),
+  };
+}
+
+function search(query: Static<typeof LIST_QUERY>, project: string, { clock, directory, reads }: ApiDeps) {
+  const { type, tenant, error, status, q } = query;
+  if (query.event !== undefined) throw badParameter("event", "cannot be combined with a search");
+  const { state, cursor: _cursor, limit: _limit, ...filter } = listFilter(query, project, directory);
+  const match = {
+    ...filter,
+    states: state === undefined ? [] : [state],
+    ...(type === undefined ? {} : { type }),
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(error === undefined ? {} : { error }),
+    ...(status === undefined ? {} : { status }),
+  };
+  const text = q === undefined ? {} : { text: q };
+  return searchPage(clock, readListQuery(query), (page) =>
+    reads.searchDeliveries({ match, ...text, ...page }),
+  );
+}
 
 export function deliveryRoutes(deps: ApiDeps): ApiRoute[] {
   const { directory, reads } = deps;
@@ -145,24 +191,18 @@ export function deliveryRoutes(deps: ApiDeps): ApiRoute[] {
       path: "/deliveries",
       operationId: "listDeliveries",
       summary: "List deliveries, newest first",
+      description:
+        "With q, type, tenant, error or status it is a search: a page may be short and have a next one.",
       tag: "deliveries",
       scope: "read",
       query: LIST_QUERY,
       answer: pageOf(DELIVERY),
       errors: [],
       handle: ({ principal: { project }, query }) => {
-        const { state, endpoint, source, event } = query;
-        const filter = {
-          project,
-          ...readListQuery(query),
-          ...(state === undefined ? {} : { state }),
-          ...(endpoint === undefined
-            ? {}
-            : { lane: readEndpointParameter(directory, project, endpoint).lane }),
-          ...(source === undefined ? {} : { sourceSeq: readSourceParameter(directory, project, source).seq }),
-          ...(event === undefined ? {} : { eventId: readIdParameter("event", "event", event) }),
-        };
-        return showPage(reads.listDeliveries(filter), (row) => showDelivery(row, directory));
+        const rows = isSearch(query)
+          ? search(query, project, deps)
+          : reads.listDeliveries(listFilter(query, project, directory));
+        return showPage(rows, (row) => showDelivery(row, directory));
       },
     }),
     defineRoute({

@@ -18,6 +18,7 @@ import {
   showInstant,
   showPage,
 } from "./schemas.ts";
+import { searchPage } from "./search.ts";
 
 const EVENT_MEMBERS = {
   id: Type.String({ examples: ["evt_01970000000070008000000000000000"] }),
@@ -69,32 +70,38 @@ function showDetail(detail: EventDetail, directory: Directory): Static<typeof EV
   };
 }
 
-export function eventRoutes({ directory, reads }: ApiDeps): ApiRoute[] {
+export function eventRoutes({ clock, directory, reads }: ApiDeps): ApiRoute[] {
   return [
     defineRoute({
       method: "GET",
       path: "/events",
       operationId: "listEvents",
       summary: "List received events, newest first",
+      description: "With q it looks through bodies: a page may be short, even empty, and have a next one.",
       tag: "events",
       scope: "read",
       query: queryOf({
         source: Type.Optional(Type.String({ description: "Name or id." })),
         type: Type.Optional(Type.String()),
+        q: Type.Optional(Type.String({ minLength: 2, maxLength: 200, description: "Part of the body." })),
         ...TIME_QUERY,
         ...PAGE_QUERY,
       }),
       answer: pageOf(EVENT),
       errors: [],
       handle: ({ principal: { project }, query }) => {
-        const { source, type } = query;
+        const { source, type, q } = query;
         const filter = {
           project,
           ...readListQuery(query),
           ...(type === undefined ? {} : { type }),
           ...(source === undefined ? {} : { sourceSeq: readSourceParameter(directory, project, source).seq }),
         };
-        return showPage(reads.listEvents(filter), (row) => showEvent(row, directory));
+        const rows =
+          q === undefined
+            ? reads.listEvents(filter)
+            : searchPage(clock, filter, (page) => reads.searchEvents({ ...filter, text: q, ...page }));
+        return showPage(rows, (row) => showEvent(row, directory));
       },
     }),
     defineRoute({
