@@ -18,6 +18,11 @@ import { FIRST_RESEAL, type ResealCursor, type Store, type StoreOptions } from "
 type StoreConfig = Config["store"];
 type Source = StoreConfig["masterKey"];
 
+interface KeyMeans {
+  readonly random: Random;
+  readonly log: Pick<Log, "warn">;
+}
+
 interface Means {
   readonly random: Random;
   readonly log: Log;
@@ -26,7 +31,7 @@ interface Means {
 /** Reads every key that the store may need. Throws StoreOpenError with what to do. */
 export function readMasterKeys(
   { masterKey, masterKeyOld }: Pick<StoreConfig, "masterKey" | "masterKeyOld">,
-  means: Means,
+  means: KeyMeans,
 ): Pick<StoreOptions, "masterKey" | "previousKey" | "stagedKey"> {
   return {
     masterKey: readKey(masterKey, means),
@@ -35,7 +40,7 @@ export function readMasterKeys(
   };
 }
 
-function readKey(source: Source, { random, log }: Means): Uint8Array {
+function readKey(source: Source, { random, log }: KeyMeans): Uint8Array {
   if (source.kind === "text") return keyOfText(source.text);
   const { key, warning } = loadMasterKeyFile(source.path, (length) => random.bytes(length));
   if (warning !== null) log.warn("master_key.exposed", { warning });

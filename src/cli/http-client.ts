@@ -12,6 +12,15 @@ export interface ServerOptions {
   readonly key?: string;
 }
 
+/** JSON that is sent as it was written. */
+export class JsonBody {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
 interface ApiAnswer {
   readonly status: number;
   /** Null when the answer is not JSON. */
@@ -117,11 +126,15 @@ async function call(url: string, { method, key, body, timeoutMs }: Call): Promis
   if (body !== undefined) headers.set("content-type", "application/json");
   const init: RequestInit = { method, headers, redirect: "manual", signal: AbortSignal.timeout(timeoutMs) };
   try {
-    const response = await fetch(url, body === undefined ? init : { ...init, body: JSON.stringify(body) });
+    const response = await fetch(url, body === undefined ? init : { ...init, body: textOf(body) });
     return { status: response.status, body: parseJson(await response.text()) };
   } catch (error) {
     throw unreachable(url, error);
   }
+}
+
+function textOf(body: unknown): string {
+  return body instanceof JsonBody ? body.text : JSON.stringify(body);
 }
 
 function unreachable(url: string, error: unknown): CommandError {

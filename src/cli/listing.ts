@@ -103,6 +103,8 @@ export async function fetchOne(options: OutputOptions, path: string, id: string)
 }
 
 interface ActInput {
+  /** POST when absent. */
+  readonly method?: "DELETE";
   /** The path of an action on one object. */
   readonly pathOf: (id: string) => string;
   readonly body?: unknown;
@@ -115,14 +117,14 @@ interface ActInput {
 export async function runOnEach(
   ids: readonly string[],
   options: OutputOptions,
-  { pathOf, body, describe, advise }: ActInput,
+  { method, pathOf, body, describe, advise }: ActInput,
 ): Promise<ExitCode> {
   const client = createApiClient(options);
   const answers: Row[] = [];
   let failedCount = 0;
   for (const id of ids) {
     try {
-      const answer = await client.request("POST", pathOf(encodeURIComponent(id)), body);
+      const answer = await client.request(method ?? "POST", pathOf(encodeURIComponent(id)), body);
       if (!isRow(answer)) throw notPostern();
       answers.push(answer);
       if (!options.json) print(describe(answer, id));

@@ -73,7 +73,7 @@ describe("schedule", () => {
       at: "2026-12-01T09:00:00",
       timezone: "Europe/Berlin",
       body: '{"n": 1}',
-      headers: { "content-type": "application/json", "x-reason": "a test" },
+      headers: { "content-type": "application/json", "X-Reason": "a test" },
     });
     expect(stdout).toBe("dlv_1 is due at 2026-12-01T08:00:00.000Z\n");
   });
