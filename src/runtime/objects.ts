@@ -217,6 +217,7 @@ export class Objects {
     assertHeaders(definition.headers);
     const [fault] = checkSigning(definition);
     if (fault) throw new AppError("invalid_request", `${fault.path.join(".")}: ${fault.message}`);
+    this.#assertResultTo(definition);
     const url = readTarget(definition.url);
     await this.#assertReachable(url, definition);
     const known = directory.endpoint(definition.id);
@@ -245,6 +246,12 @@ export class Objects {
     directory.putSubscription(subscription);
     this.#note(isKnown ? "updated" : "created", "subscription", subscription);
     return subscription;
+  }
+
+  #assertResultTo({ project, name, resultTo }: DeclaredEndpoint): void {
+    if (!resultTo || (resultTo !== name && this.#options.directory.endpointNamed(project, resultTo))) return;
+    const message = `resultTo: there is no other endpoint "${resultTo}" in this project`;
+    throw new AppError("invalid_request", message);
   }
 
   #assertProject(project: string): void {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { NATIVE_PROFILE } from "../../src/domain/native-profile.ts";
 import type { Dialect } from "../../src/http/dialect.ts";
 import { sendResponse, startTestApp, type TestApp, type TestAppOptions } from "../support/test-app.ts";
+import { CLIENT_CERTIFICATE, TEST_CERTIFICATE } from "../support/tls-certificate.ts";
 
 const ACK = { deadlineMs: 300_000, deadlineMaxMs: 3_600_000 };
 const RETRY = { kind: "ladder", delaysMs: [1_000], jitter: 0 } as const;
@@ -209,5 +210,31 @@ test("One delivery may name who is told of its end, by the name of an endpoint t
     type: "delivery.succeeded",
     deliveryId: json.id,
     endpoint: "app",
+  });
+});
+
+test("An endpoint of the API may have a certificate and somebody to tell, if they exist", async () => {
+  await using app = await startTestApp({ endpoints: [{ name: "audit" }] });
+  const create = (words: object) => {
+    const body = JSON.stringify({ name: "bank", url: "https://bank.example/in", ...words });
+    return app.api("/endpoints", { method: "POST", body });
+  };
+  expect((await create({ resultTo: "nobody" })).status).toBe(400);
+  expect((await create({ resultTo: "bank" })).status).toBe(400);
+  expect((await create({ tls: { ...CLIENT_CERTIFICATE, key: TEST_CERTIFICATE.key } })).status).toBe(400);
+  const { status, json } = await create({ resultTo: "audit", tls: CLIENT_CERTIFICATE });
+  expect([status, json]).toEqual([
+    200,
+    expect.objectContaining({
+      hasClientCertificate: true,
+      resultTo: "audit",
+      proxy: null,
+      allowPrivate: null,
+    }),
+  ]);
+  expect(JSON.stringify(json)).not.toContain("PRIVATE KEY");
+  expect(app.engine.directory.endpointNamed("default", "bank")?.tls).toEqual({
+    ...CLIENT_CERTIFICATE,
+    ca: null,
   });
 });

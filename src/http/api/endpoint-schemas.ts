@@ -108,6 +108,9 @@ const PACING = Type.Object(
   { ...CLOSED, description: "Given anew as a whole." },
 );
 
+/** A chain of some certificates; what is in it is for the endpoint's own check to judge. */
+const PEM = Type.String({ maxLength: 65_536, description: "PEM." });
+
 const CHANGE_MEMBERS = {
   url: Type.Optional(Type.String({ maxLength: 2_048 })),
   headers: Type.Optional(
@@ -143,6 +146,17 @@ const CHANGE_MEMBERS = {
     ),
   ),
   pacing: Type.Optional(PACING),
+  resultTo: Type.Optional(
+    nullable(Type.String({ description: "The endpoint that is told how each delivery ended." })),
+  ),
+  tls: Type.Optional(
+    nullable(
+      Type.Object(
+        { cert: PEM, key: PEM, ca: Type.Optional(nullable(PEM)) },
+        { ...CLOSED, description: "A client certificate. It is never shown again." },
+      ),
+    ),
+  ),
 };
 
 export const NEW_ENDPOINT = Type.Object(
@@ -181,7 +195,7 @@ export function readNewEndpoint(
 
 /** Returns what a request wants to be different. */
 export function readEndpointChange(
-  { sign, retry, rate, breaker, pacing, ...rest }: Words,
+  { sign, retry, rate, breaker, pacing, tls, ...rest }: Words,
   { breaker: known, randomBytes }: Pick<Endpoint, "breaker"> & { readonly randomBytes: RandomBytes },
 ): EndpointChange {
   return {
@@ -191,6 +205,7 @@ export function readEndpointChange(
     ...(rate === undefined ? {} : { rate: rate && readRate(rate) }),
     ...(breaker === undefined ? {} : { breaker: { ...known, ...present(breaker) } }),
     ...(pacing === undefined ? {} : { pacing: readPacing(pacing) }),
+    ...(tls === undefined ? {} : { tls: tls && { ...tls, ca: tls.ca ?? null } }),
   };
 }
 

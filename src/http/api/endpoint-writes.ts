@@ -29,7 +29,8 @@ export function endpointWriteRoutes(deps: ApiDeps): ApiRoute[] {
       answer: CREATED,
       errors: ["conflict", "target_blocked", "storage_unavailable"],
       handle: async ({ principal: { project }, body }) => {
-        const definition = readNewEndpoint(project, body, { timeoutMs: endpointTimeoutMs, randomBytes });
+        const timeoutMs = directory.egressOf(project)?.timeoutMs ?? endpointTimeoutMs;
+        const definition = readNewEndpoint(project, body, { timeoutMs, randomBytes });
         const endpoint = await objects.createEndpoint("native", definition);
         return { ...showEndpoint(endpoint, deps), secrets: showSecrets(endpoint.sign, () => true) };
       },
