@@ -152,8 +152,10 @@ class PosternApp implements App {
   async stop({ limitMs }: { limitMs: number }): Promise<void> {
     const { log } = this.#options;
     this.#advance?.stop();
-    // Requests first: what they were promised has to be committed before the store closes.
-    const requests = this.#server?.stop(Math.min(limitMs, HTTP_STOP_MS));
+    // Requests first: what they were promised has to be committed before the store closes. Connected clients
+    // may finish what they have taken, for as long as attempts may.
+    const hasSockets = (this.#server?.socketCount ?? 0) > 0;
+    const requests = this.#server?.stop(hasSockets ? limitMs : Math.min(limitMs, HTTP_STOP_MS));
     await this.#dialects?.stop();
     await this.#engine?.stop(limitMs);
     await requests;
@@ -216,6 +218,8 @@ class PosternApp implements App {
       store,
       publicUrl: server.publicUrl,
       apiUrl: server.apiUrl,
+      socketUrl: server.socketUrl,
+      listeners: engine.listeners,
       bodyBytesMax: server.maxBodyBytes,
       hasEcho: dev.echo,
       build: version,
@@ -281,8 +285,9 @@ class PosternApp implements App {
 }
 
 function listenersOf({ server }: Config): ListenerOptions[] {
-  const { listen, ingestListen, metricsListen } = server;
+  const { listen, ingestListen, metricsListen, tls } = server;
   const listeners: ListenerOptions[] = [{ ...listen, role: "main" }];
+  if (tls !== null) listeners.push({ ...tls.listen, role: "main", tls });
   if (ingestListen !== null) listeners.push({ ...ingestListen, role: "ingest" });
   if (metricsListen !== null) listeners.push({ ...metricsListen, role: "metrics" });
   return listeners;

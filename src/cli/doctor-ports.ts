@@ -6,7 +6,8 @@ import { isPosternAt } from "./http-client.ts";
 import { localUrl, showListen } from "./settings.ts";
 
 export function checkPorts({ server }: Config): Promise<Finding[]> {
-  const addresses = [server.listen, server.ingestListen, server.metricsListen].filter((one) => one !== null);
+  const { listen, ingestListen, metricsListen, tls } = server;
+  const addresses = [listen, ingestListen, metricsListen, tls?.listen ?? null].filter((one) => one !== null);
   return Promise.all(addresses.map(checkPort));
 }
 

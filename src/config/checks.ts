@@ -78,6 +78,8 @@ function listenersOf(declared: Drafts): [string, ListenAddress][] {
     const { hostname, port } = declared.server?.[key] ?? {};
     if (hostname !== undefined && port !== undefined) found.push([key, { hostname, port }]);
   }
+  const { hostname, port } = declared.server?.tls?.listen ?? {};
+  if (hostname !== undefined && port !== undefined) found.push(["tls.listen", { hostname, port }]);
   return found;
 }
 
@@ -86,7 +88,7 @@ const isWildcard = (hostname: string) => hostname === "0.0.0.0" || hostname === 
 function checkListeners(declared: Drafts, context: Checking): void {
   const listeners = listenersOf(declared);
   for (const [index, [key, { hostname, port }]] of listeners.entries()) {
-    const path = ["server", key];
+    const path = ["server", ...key.split(".")];
     const rival = listeners.slice(0, index).find(([, other]) => {
       const overlaps = other.hostname === hostname || isWildcard(other.hostname) || isWildcard(hostname);
       return port !== 0 && other.port === port && overlaps;

@@ -37,9 +37,13 @@ export interface ServerConfig {
   readonly listen: ListenAddress;
   readonly ingestListen: ListenAddress | null;
   readonly metricsListen: ListenAddress | null;
+  /** A second way to everything that `listen` serves. Paths are absolute. */
+  readonly tls: { readonly listen: ListenAddress; readonly cert: string; readonly key: string } | null;
   /** Without a trailing slash, like apiUrl; both follow `listen` when the file is silent. */
   readonly publicUrl: string;
   readonly apiUrl: string;
+  /** Where WebSockets are opened: wss:// when there is TLS in any way. */
+  readonly socketUrl: string;
   /** CIDR ranges. */
   readonly trustedProxies: readonly string[];
   readonly maxBodyBytes: number;

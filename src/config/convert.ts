@@ -79,13 +79,21 @@ function toServer(server: Declared["server"]): ServerConfig {
     listen: server.listen,
     ingestListen: server.ingest_listen ?? null,
     metricsListen: server.metrics_listen ?? null,
+    tls: server.tls ?? null,
     publicUrl: server.public_url ?? ownUrl,
     apiUrl: server.api_url ?? ownUrl,
+    socketUrl: socketUrlOf(server.api_url ?? ownUrl, server.tls?.listen),
     trustedProxies: server.trusted_proxies,
     maxBodyBytes: server.max_body,
     readTimeoutMs: server.read_timeout,
     drainTimeoutMs: server.drain_timeout,
   };
+}
+
+/** A host has one name for all of its ports, so the API's name stands for the listener with TLS, too. */
+function socketUrlOf(apiUrl: string, tls: ListenAddress | undefined): string {
+  if (apiUrl.startsWith("https:") || tls === undefined) return apiUrl.replace(/^http/, "ws");
+  return `wss://${new URL(apiUrl).hostname}:${tls.port}`;
 }
 
 /** Nobody can call a wildcard address, so a listener on one is named by its loopback address. */

@@ -31,20 +31,25 @@ function countSecrets(rules: readonly (VerifyConfig | ChallengeConfig | SignConf
   return rules.reduce((count, rule) => count + ("secrets" in rule ? rule.secrets.length : 0), 0);
 }
 
+function summarizeServer(server: Config["server"]) {
+  return {
+    listen: showListen(server.listen),
+    ingestListen: showListen(server.ingestListen),
+    metricsListen: showListen(server.metricsListen),
+    tlsListen: showListen(server.tls?.listen ?? null),
+    publicUrl: server.publicUrl,
+    apiUrl: server.apiUrl,
+    trustedProxies: server.trustedProxies,
+    maxBodyBytes: server.maxBodyBytes,
+  };
+}
+
 /** Returns what the start log line says about the configuration; secrets appear only as numbers. */
 export function summarizeConfig(config: Config) {
   const { server, store, egress, log, dev } = config;
   return {
     path: config.path,
-    server: {
-      listen: showListen(server.listen),
-      ingestListen: showListen(server.ingestListen),
-      metricsListen: showListen(server.metricsListen),
-      publicUrl: server.publicUrl,
-      apiUrl: server.apiUrl,
-      trustedProxies: server.trustedProxies,
-      maxBodyBytes: server.maxBodyBytes,
-    },
+    server: summarizeServer(server),
     store: {
       path: store.path,
       durability: store.durability,

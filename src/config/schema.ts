@@ -51,6 +51,7 @@ const Server = Type.Object(
     listen: listen({ default: "127.0.0.1:8420" }),
     ingest_listen: Type.Optional(listen()),
     metrics_listen: Type.Optional(listen()),
+    tls: Type.Optional(Type.Object({ listen: listen(), cert: filePath(), key: filePath() })),
     public_url: Type.Optional(baseUrl()),
     api_url: Type.Optional(baseUrl()),
     trusted_proxies: Type.Array(cidr(), { default: ["127.0.0.1/32"] }),

@@ -12,6 +12,7 @@ import type { Settling } from "../runtime/advance.ts";
 import type { Dated } from "../runtime/dated.ts";
 import type { EndpointWrites } from "../runtime/endpoints.ts";
 import type { Intake } from "../runtime/intake.ts";
+import type { Listeners } from "../runtime/listeners.ts";
 import type { CallbackStore } from "../runtime/ports.ts";
 import type { Probe } from "../runtime/probe.ts";
 import type { Random } from "../runtime/random.ts";
@@ -32,6 +33,9 @@ export interface DialectContext extends NativeDoorsOptions {
   readonly sources: SourceWrites;
   readonly history: HistoryReads;
   readonly dated: Dated;
+  readonly listeners: Listeners;
+  /** Without a trailing slash; where WebSockets are opened. */
+  readonly socketUrl: string;
   readonly datedReads: DatedReads;
 }
 

@@ -29,10 +29,38 @@ export interface RequestContext {
   holdOpen(): void;
 }
 
+/** One open connection. */
+export interface Socket {
+  /** False: it is gone, or too much waits to be sent; nothing was taken. */
+  send(text: string): boolean;
+  /** What was taken and has not left yet. */
+  readonly bufferedBytes: number;
+  close(code: number, reason: string): void;
+  /** Without a closing handshake. */
+  terminate(): void;
+}
+
+/** What a door does with a connection. Called one after the other; what they throw closes it with 1011. */
+export interface SocketHandler {
+  open(socket: Socket): void;
+  /** Text frames only; a binary one is a mistake of the client and is not passed on. */
+  message(text: string): void;
+  /** Once, whoever closed it; nothing can be sent any more. */
+  close(code: number): void;
+}
+
+/** What an upgrade comes to: a connection, or why there is none. */
+export type Upgrade = (
+  request: Request,
+  context: RequestContext,
+) => SocketHandler | Response | Promise<SocketHandler | Response>;
+
 export interface Door {
   readonly name: string;
   readonly claims: Readonly<Partial<Record<ListenerRole, readonly string[]>>>;
   handle(request: Request, context: RequestContext): Response | Promise<Response>;
+  /** Asked in place of `handle` for a WebSocket; a door without one answers such a request like any other. */
+  readonly upgrade?: Upgrade;
 }
 
 type ClaimKind = "exact" | "prefix" | "rest";

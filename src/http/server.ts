@@ -13,14 +13,18 @@
 import type { Clock } from "../runtime/clock.ts";
 import type { Log } from "../runtime/log.ts";
 import { type ClientAddressReader, createClientAddress, normalizeAddress } from "./client-address.ts";
-import { type Door, type ListenerRole, type RequestContext, Router } from "./door.ts";
+import { type Door, type ListenerRole, type RequestContext, Router, type SocketHandler } from "./door.ts";
 import { answerError, answerFailure } from "./errors.ts";
+import { SOCKET_OPTIONS, type SocketData, wantsUpgrade } from "./sockets.ts";
+import { TlsFiles, type TlsPair, type TlsPaths } from "./tls-files.ts";
 
 export interface ListenerOptions {
   readonly hostname: string;
   /** 0: any free port. */
   readonly port: number;
   readonly role: ListenerRole;
+  /** Files of its certificate and key; HTTP without TLS when absent. */
+  readonly tls?: TlsPaths;
 }
 
 export interface HttpServerOptions {
@@ -88,7 +92,9 @@ export class HttpServer {
   readonly #options: HttpServerOptions;
   readonly #routers: Readonly<Record<ListenerRole, Router>>;
   readonly #clientAddress: ClientAddressReader;
-  #servers: Bun.Server<undefined>[] = [];
+  /** Those that listen, and those that only serve what they had accepted before a new certificate. */
+  #servers = new Set<BunServer>();
+  readonly #tlsFiles: TlsFiles[] = [];
   #isStopping = false;
   #stopping: Promise<void> | null = null;
 
@@ -109,14 +115,16 @@ export class HttpServer {
     const listening: Listening[] = [];
     for (const listener of this.#options.listeners) {
       try {
-        const server = this.#listen(listener);
-        this.#servers.push(server);
-        const port = server.port ?? listener.port;
+        const port =
+          listener.tls === undefined ? this.#open(listener).port : this.#openTls(listener, listener.tls);
         const { role, hostname } = listener;
-        listening.push({ role, hostname, port, url: `http://${showAddress(hostname, port)}` });
+        const scheme = listener.tls === undefined ? "http" : "https";
+        const url = `${scheme}://${showAddress(hostname, port ?? listener.port)}`;
+        listening.push({ role, hostname, port: port ?? listener.port, url });
       } catch (error) {
+        for (const files of this.#tlsFiles) files.stop();
         for (const server of this.#servers) void server.stop(true);
-        this.#servers = [];
+        this.#servers.clear();
         throw new ServerStartError(listener, error);
       }
     }
@@ -134,24 +142,91 @@ export class HttpServer {
     return this.#dispatch(request, role, connection ?? NO_CONNECTION);
   }
 
-  #listen({ hostname, port, role }: ListenerOptions): Bun.Server<undefined> {
+  /** How many WebSockets are open. */
+  get socketCount(): number {
+    let count = 0;
+    for (const server of this.#servers) count += server.pendingWebSockets;
+    return count;
+  }
+
+  /** Serves with the pair that the files hold, and with each further one from when they change. */
+  #openTls(listener: ListenerOptions, paths: TlsPaths): number | undefined {
+    const { clock, log } = this.#options;
+    let serving: { readonly server: BunServer; readonly pair: TlsPair } | null = null;
+    const files = new TlsFiles({
+      paths,
+      clock,
+      onFault: (reason) => log.error("tls.not_reloaded", { reason }),
+      onChange: (pair) => {
+        if (this.#isStopping || !serving) return;
+        // The port is free again at once; connections of before keep the old server until they end.
+        const old = serving;
+        const again = { ...listener, port: old.server.port ?? listener.port };
+        void old.server.stop().then(() => this.#servers.delete(old.server));
+        try {
+          serving = { server: this.#open(again, pair), pair };
+          log.info("tls.reloaded", { cert: paths.cert });
+        } catch (error) {
+          serving = { server: this.#open(again, old.pair), pair: old.pair };
+          throw error;
+        }
+      },
+    });
+    this.#tlsFiles.push(files);
+    const pair = files.start();
+    serving = { server: this.#open(listener, pair), pair };
+    return serving.server.port;
+  }
+
+  #open({ hostname, port, role }: ListenerOptions, tls?: TlsPair): BunServer {
     const idleMs = this.#options.readTimeoutMs + IDLE_MARGIN_MS;
-    return Bun.serve({
+    const server: BunServer = Bun.serve<SocketData>({
       hostname,
       port,
+      ...(tls === undefined ? {} : { tls }),
+      websocket: SOCKET_OPTIONS,
       maxRequestBodySize: BODY_BACKSTOP_BYTES,
       idleTimeout: Math.min(IDLE_TIMEOUT_MAX_S, Math.ceil(idleMs / 1_000)),
-      fetch: (request, server) =>
-        this.#dispatch(request, role, {
+      fetch: (request) => {
+        const connection = {
           peerAddress: () => server.requestIP(request)?.address ?? null,
           holdOpen: () => server.timeout(request, 0),
-        }),
+        };
+        if (wantsUpgrade(request)) return this.#upgrade(request, { role, connection, server });
+        return this.#dispatch(request, role, connection);
+      },
     });
+    this.#servers.add(server);
+    return server;
+  }
+
+  /** Makes a WebSocket of the connection, if the door offers one and the client is let in. */
+  async #upgrade(
+    request: Request,
+    { role, connection, server }: UpgradeFacts,
+  ): Promise<Response | undefined> {
+    let handler: SocketHandler | null = null;
+    let requestId = "";
+    const response = await this.#dispatch(request, role, connection, async (door, context) => {
+      requestId = context.requestId;
+      const result = await (door.upgrade?.(request, context) ?? door.handle(request, context));
+      if (result instanceof Response) return result;
+      handler = result;
+      return new Response(null, { status: 426 });
+    });
+    if (handler === null) return response;
+    const isUpgraded = server.upgrade(request, {
+      data: { handler },
+      headers: { "x-request-id": requestId },
+    });
+    // What asked for an upgrade but is no handshake (RFC 6455 section 4.2.1) gets the 426.
+    return isUpgraded ? undefined : response;
   }
 
   async #drain(limitMs: number): Promise<void> {
     this.#isStopping = true;
-    const servers = this.#servers;
+    for (const files of this.#tlsFiles) files.stop();
+    const servers = [...this.#servers];
     const { clock, log } = this.#options;
     const timer = clock.setWallTimer(limitMs, () => {
       const inFlight = servers.reduce((sum, server) => sum + server.pendingRequests, 0);
@@ -160,10 +235,15 @@ export class HttpServer {
     });
     await Promise.all(servers.map((server) => server.stop()));
     timer.cancel();
-    this.#servers = [];
+    this.#servers.clear();
   }
 
-  #dispatch(request: Request, role: ListenerRole, connection: Connection): Response | Promise<Response> {
+  #dispatch(
+    request: Request,
+    role: ListenerRole,
+    connection: Connection,
+    handle: DoorCall = (door, context, plain) => door.handle(plain, context),
+  ): Response | Promise<Response> {
     const target = readTarget(request.url);
     const context = new Context(
       request,
@@ -174,7 +254,7 @@ export class HttpServer {
       if (this.#isStopping) return stamp(stopping(context), context);
       const door = this.#routers[role].find(target.path);
       if (door === null) return stamp(nothingHere(context), context);
-      const answer = door.handle(target.isPlain ? request : rebuild(request, target), context);
+      const answer = handle(door, context, target.isPlain ? request : rebuild(request, target));
       if (!(answer instanceof Promise)) return stamp(answer, context);
       return answer.then(
         (response) => stamp(response, context),
@@ -184,6 +264,16 @@ export class HttpServer {
       return stamp(answerError(error, context, this.#options.log), context);
     }
   }
+}
+
+type BunServer = Bun.Server<SocketData>;
+
+type DoorCall = (door: Door, context: RequestContext, plain: Request) => Response | Promise<Response>;
+
+interface UpgradeFacts {
+  readonly role: ListenerRole;
+  readonly connection: Connection;
+  readonly server: BunServer;
 }
 
 interface Target {

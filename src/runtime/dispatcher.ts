@@ -7,30 +7,27 @@
  * would see it again. Outcomes of attempts that were already out stay in the writer's line.
  */
 import type { AckUrls } from "../domain/acknowledgement.ts";
-import {
-  type AckReport,
-  type Answer,
-  type AttemptRecord,
-  type Outcome,
-  withReport,
-} from "../domain/attempt.ts";
+import { type AckReport, type Answer, type Outcome, withReport } from "../domain/attempt.ts";
 import { release } from "../domain/delivery.ts";
 import { type Endpoint, egressFor } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import {
   DeliveryRefusedError,
+  type EnvelopeInput,
   type Interpretation,
   type OutboundRequest,
   type Profile,
 } from "../domain/strategy.ts";
+import { ABORTED, type Attempt, record, type Sent, toAnswer } from "./attempt.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
 import { KeyRates } from "./key-rates.ts";
 import { type Hold, isClosed } from "./lane.ts";
+import type { Listeners, Verdict } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import type { Claimed, TransitionStore } from "./ports.ts";
-import type { Sender, SendResult } from "./sender.ts";
+import type { Sender } from "./sender.ts";
 import type { Settler } from "./settler.ts";
 
 export interface DispatcherOptions {
@@ -42,6 +39,7 @@ export interface DispatcherOptions {
   readonly directory: Directory;
   readonly breakers: Breakers;
   readonly log: Log;
+  readonly listeners: Listeners;
   readonly ackUrls: (deliveryId: Id, attempt: number, expiresAt: number) => AckUrls;
   readonly isStoreHealthy: () => boolean;
   readonly release: (hold: Hold, isUsed: boolean) => void;
@@ -142,6 +140,7 @@ export class Dispatcher {
   /** Aborts what is in flight at once. */
   abort(): void {
     this.#options.sender.abortAll();
+    this.#options.listeners.abortAll();
   }
 
   async settled(): Promise<void> {
@@ -191,29 +190,42 @@ export class Dispatcher {
 
   /** The attempt proper: what goes out, what comes back. */
   async #exchange(attempt: Attempt): Promise<void> {
-    const { clock, breakers } = this.#options;
+    const { breakers, listeners } = this.#options;
     const { claimed, hold, endpoint, startedAt } = attempt;
+    const offered = listeners.offer(claimed.position.lane, () => this.#input(attempt));
+    if (offered === "full") {
+      breakers.abandon(endpoint, startedAt);
+      return this.#giveBack(claimed, hold, GIVEN_BACK_MS);
+    }
+    if (offered !== null) return this.#receive(attempt, offered);
     const request = this.#makeRequest(attempt);
     if (!("url" in request)) {
       // Nothing was sent, which says nothing about the target: if this was to be the probe, the next one is.
       breakers.abandon(endpoint, startedAt);
       return this.#finish({ ...attempt, durationMs: 0, isSent: false, report: null }, request);
     }
+    return this.#receive(attempt, this.#send(attempt, request));
+  }
+
+  /** Waits for what comes back, and takes reports meanwhile. Null: the attempt was given up untouched. */
+  async #receive(attempt: Attempt, coming: Promise<Answer | Verdict | null>): Promise<void> {
+    const { clock, breakers } = this.#options;
+    const { claimed, hold, endpoint, startedAt } = attempt;
     const startedMs = clock.monotonicMs();
     const { id } = claimed.facts;
     const number = claimed.position.attemptCount + 1;
     const out: OnWire = { attempt: number, report: null, isJudged: false, waiting: [] };
     this.#onWire.set(id, out);
     try {
-      const result = await this.#send(attempt, request);
+      const answer = await coming;
       out.isJudged = true;
       const { report } = out;
-      if (result.kind === "error" && result.reason === "aborted" && report === null) {
+      if (answer === null && report === null) {
         breakers.abandon(endpoint, startedAt);
         return await this.#giveBack(claimed, hold, 0);
       }
       const durationMs = Math.round(clock.monotonicMs() - startedMs);
-      await this.#finish({ ...attempt, durationMs, isSent: true, report }, toAnswer(result));
+      await this.#finish({ ...attempt, durationMs, isSent: true, report }, answer ?? ABORTED);
     } finally {
       this.#onWire.delete(id);
       for (const resolve of out.waiting) resolve();
@@ -221,19 +233,9 @@ export class Dispatcher {
   }
 
   /** The request, or as an answer why there can be none: a header value that HTTP cannot carry, say. */
-  #makeRequest({ claimed, endpoint, profile }: Attempt): OutboundRequest | Answer {
-    const { clock, ackUrls } = this.#options;
+  #makeRequest(attempt: Attempt): OutboundRequest | Answer {
     try {
-      return profile.envelope({
-        delivery: claimed.facts,
-        endpoint,
-        payload: claimed.payload,
-        attempt: claimed.position.attemptCount + 1,
-        attemptsBefore: claimed.position.budgetStart,
-        now: clock.now(),
-        wallNow: clock.wallNow(),
-        ackUrls: (forMs) => ackUrls(claimed.facts.id, claimed.position.attemptCount + 1, clock.now() + forMs),
-      });
+      return attempt.profile.envelope(this.#input(attempt));
     } catch (error) {
       if (error instanceof DeliveryRefusedError) {
         return { kind: "error", failure: "refused", text: error.message };
@@ -243,29 +245,45 @@ export class Dispatcher {
     }
   }
 
-  async #send(attempt: Attempt, request: OutboundRequest): Promise<SendResult> {
+  #input({ claimed, endpoint }: Attempt): EnvelopeInput {
+    const { clock, ackUrls } = this.#options;
+    const attempt = claimed.position.attemptCount + 1;
+    return {
+      delivery: claimed.facts,
+      endpoint,
+      payload: claimed.payload,
+      attempt,
+      attemptsBefore: claimed.position.budgetStart,
+      now: clock.now(),
+      wallNow: clock.wallNow(),
+      ackUrls: (forMs) => ackUrls(claimed.facts.id, attempt, clock.now() + forMs),
+    };
+  }
+
+  async #send(attempt: Attempt, request: OutboundRequest): Promise<Answer | null> {
     const { fallback, ...first } = request;
     if (!fallback) return this.#sendTo(attempt, first);
     // The sender may change the headers that it is given.
     const headers = new Headers(first.headers);
-    const result = await this.#sendTo(attempt, first);
-    if (result.kind === "error" || !fallback.isWanted(toAnswer(result))) return result;
+    const answer = await this.#sendTo(attempt, first);
+    if (answer?.kind !== "response" || !fallback.isWanted(answer)) return answer;
     const other = await this.#sendTo(attempt, { ...first, headers, url: fallback.url });
-    if (other.kind === "response" && !fallback.isWanted(toAnswer(other))) fallback.onFound();
+    if (other?.kind === "response" && !fallback.isWanted(other)) fallback.onFound();
     return other;
   }
 
-  #sendTo({ endpoint, profile }: Attempt, request: OutboundRequest): Promise<SendResult> {
-    return this.#options.sender.send({
+  async #sendTo({ endpoint, profile }: Attempt, request: OutboundRequest): Promise<Answer | null> {
+    const result = await this.#options.sender.send({
       ...request,
       timeoutMs: endpoint.timeoutMs,
       captureBytesMax: profile.interpreter.captureBytesMax,
       tls: endpoint.tls ?? null,
       ...egressFor(endpoint, this.#options.directory.egressOf(endpoint.project)),
     });
+    return result.kind === "error" && result.reason === "aborted" ? null : toAnswer(result);
   }
 
-  async #finish(sent: Sent, answer: Answer): Promise<void> {
+  async #finish(sent: Sent, answer: Answer | Verdict): Promise<void> {
     const { claimed, hold, endpoint, isSent, report } = sent;
     const interpretation = this.#interpret(sent, answer);
     const { followUps, logs = [] } = interpretation;
@@ -284,7 +302,8 @@ export class Dispatcher {
     await settlement;
   }
 
-  #interpret(sent: Sent, answer: Answer): Interpretation {
+  #interpret(sent: Sent, answer: Answer | Verdict): Interpretation {
+    if (answer.kind === "verdict") return { outcome: answer.outcome, followUps: [], detail: null };
     const { claimed, endpoint, profile, startedAt } = sent;
     try {
       return profile.interpreter.interpret(answer, {
@@ -329,44 +348,4 @@ export class Dispatcher {
     if (!(await store.transition(transition))) return;
     this.#options.onDue(claimed.position.lane, restMs === 0 ? (transition.dueAt ?? now) : now + restMs);
   }
-}
-
-interface Attempt {
-  readonly claimed: Claimed;
-  readonly hold: Hold;
-  readonly endpoint: Endpoint;
-  readonly profile: Profile;
-  readonly startedAt: number;
-}
-
-interface Sent extends Attempt {
-  readonly durationMs: number;
-  readonly isSent: boolean;
-  /** What the receiver reported before its answer was there. */
-  readonly report: AckReport | null;
-}
-
-function toAnswer(result: SendResult): Answer {
-  if (result.kind === "response") return result;
-  const failure =
-    result.reason === "timeout" || result.reason === "blocked" ? result.reason : ("transport" as const);
-  return { kind: "error", failure, text: result.text };
-}
-
-type Judgement = Pick<Interpretation, "outcome" | "detail">;
-
-function record(sent: Sent, answer: Answer, { outcome, detail }: Judgement): AttemptRecord {
-  const { claimed, startedAt, durationMs, profile } = sent;
-  const body = answer.kind === "response" && answer.body.byteLength > 0 ? answer.body : null;
-  return {
-    number: claimed.position.attemptCount + 1,
-    startedAt,
-    durationMs,
-    outcome: outcome.kind,
-    status: answer.kind === "response" ? answer.status : null,
-    failure: outcome.kind === "failed" ? outcome.failure : null,
-    error: outcome.kind === "failed" ? outcome.text : null,
-    excerpt: body === null ? null : body.subarray(0, profile.interpreter.excerptBytesMax),
-    detail,
-  };
 }

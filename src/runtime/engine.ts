@@ -32,6 +32,7 @@ import { Ingest } from "./ingest.ts";
 import { Intake } from "./intake.ts";
 import type { ClaimStore } from "./lane.ts";
 import { Lanes } from "./lanes.ts";
+import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
@@ -137,6 +138,7 @@ export class Engine {
   readonly breakers: Breakers;
   readonly lanes: Lanes<Claimed>;
   readonly dispatcher: Dispatcher;
+  readonly listeners = new Listeners();
   readonly parking: Parking;
   readonly deadlines: Deadlines;
   readonly releases: Releases;
@@ -265,6 +267,7 @@ export class Engine {
     const { directory, metrics, breakers, lanes, nextId } = this;
     return {
       ...this.#options,
+      listeners: this.listeners,
       directory,
       metrics,
       breakers,

@@ -17,8 +17,10 @@ describe("Defaults", () => {
         listen: { hostname: "127.0.0.1", port: 8420 },
         ingestListen: null,
         metricsListen: null,
+        tls: null,
         publicUrl: "http://127.0.0.1:8420",
         apiUrl: "http://127.0.0.1:8420",
+        socketUrl: "ws://127.0.0.1:8420",
         trustedProxies: ["127.0.0.1/32"],
         maxBodyBytes: 1_048_576,
         readTimeoutMs: 10 * SECOND,
@@ -229,6 +231,21 @@ describe("Defaults", () => {
 });
 
 describe("Values that follow others", () => {
+  test.each([
+    ["", "ws://127.0.0.1:8420"],
+    ['api_url = "https://hooks.example.com"', "wss://hooks.example.com"],
+    ['tls = { listen = "0.0.0.0:8443", cert = "c.pem", key = "k.pem" }', "wss://127.0.0.1:8443"],
+    [
+      'api_url = "http://api.example.com"\ntls = { listen = "0.0.0.0:8443", cert = "c.pem", key = "k.pem" }',
+      "wss://api.example.com:8443",
+    ],
+  ])("WebSockets are opened at the API's host, over TLS if there is any: %s", (keys, url) => {
+    expect(
+      configOf(`[server]\n${keys}\n[[project]]\nid = "default"\napi_keys = ["${"k".repeat(20)}"]`).server
+        .socketUrl,
+    ).toBe(url);
+  });
+
   test.each([
     ["0.0.0.0:80", "http://127.0.0.1:80"],
     ["[::]:80", "http://[::1]:80"],

@@ -382,6 +382,8 @@ function contextOf(
     sources: engine.sources,
     history: store,
     dated: engine.dated,
+    listeners: engine.listeners,
+    socketUrl: "ws://api.example",
     datedReads: store,
     durationBucketsMs: DURATION_BUCKETS_MS,
     latenessBucketsMs: LATENESS_BUCKETS_MS,
