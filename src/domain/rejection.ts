@@ -14,6 +14,9 @@ export const REJECTION_STATUS = {
   missing_token: 401,
   token_mismatch: 401,
   paused: 503,
+  // Of sources that a door of their own leads to: the secret part of its path, and sources that are gone.
+  invalid_secret: 404,
+  source_deleted: 410,
 } as const;
 
 export type RejectionReason = keyof typeof REJECTION_STATUS;

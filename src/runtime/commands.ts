@@ -110,6 +110,11 @@ export class Commands {
     return this.#change(project, id, { verb: "replayed", decide: replay, needsPayload: true });
   }
 
+  /** Pull mode: marks one delivery as handed out. AppError: invalid_state when it was before. */
+  handOut(project: string, id: Id): Promise<Transition> {
+    return this.#change(project, id, { verb: "handed out", decide: handOut, needsPayload: false });
+  }
+
   /** Pull mode: what its consumer is done with waits for it again. */
   restore(project: string, id: Id): Promise<Transition> {
     return this.#change(project, id, { verb: "restored", decide: restore, needsPayload: true });

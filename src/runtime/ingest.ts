@@ -75,11 +75,15 @@ export class Ingest {
     this.#options = options;
   }
 
-  /** The source of that name, or undefined after counting the miss. Does not tell whether it may be used. */
+  /**
+   * The source of that name, or undefined after counting the miss. Does not tell whether it may be used. One
+   * with a secret of its own is reached through the door that made it, never by its name.
+   */
   source(name: string): Source | undefined {
     const source = this.#options.directory.sourceNamed(name);
-    if (!source) this.#options.metrics.unknownSourceCount += 1;
-    return source;
+    if (source && source.secret === undefined) return source;
+    this.#options.metrics.unknownSourceCount += 1;
+    return undefined;
   }
 
   /** Resolves after the commit. Rejects with AppError when the store has no room or cannot be written. */

@@ -89,12 +89,12 @@ async function replayBatch(call: Call, service: Service, kind: Kind): Promise<Re
   return answerData(call.context, { ...counts, results }, { top: { message: summaryOf(counts.replayed) } });
 }
 
-function countsOf(results: readonly Replayed[]) {
+export function countsOf(results: readonly Replayed[]) {
   const count = (wanted: Replayed["status"]) => results.filter(({ status }) => status === wanted).length;
   return { replayed: count("replayed"), failed: count("failed"), stuck: count("stuck") };
 }
 
-function summaryOf(count: number): string {
+export function summaryOf(count: number): string {
   return count === 1 ? "1 message is sent again" : `${count} messages are sent again`;
 }
 
@@ -106,14 +106,19 @@ async function readIds(call: Call, name = "message_ids"): Promise<readonly strin
 /** Deleting one, a list, or all that a filter finds. The row stays; its body does not. */
 export function deleteRoutes(service: Service, path: string, kind: Kind): Route[] {
   return [
-    { method: "DELETE", path: `${path}/:id`, run: (call) => deleteOne(call, service, kind) },
+    { method: "DELETE", path: `${path}/${idParam(kind)}`, run: (call) => deleteOne(call, service, kind) },
     { method: "POST", path: `${path}/delete-batch`, run: (call) => deleteBatch(call, service, kind) },
     { method: "POST", path: `${path}/delete-all`, run: (call) => deleteAll(call, service, kind) },
   ];
 }
 
+/** Events stand below their endpoint, whose id comes first in the path. */
+function idParam({ noun }: Kind): string {
+  return noun === "event" ? ":event" : ":id";
+}
+
 async function deleteOne(call: Call, service: Service, kind: Kind): Promise<Response> {
-  const text = call.param(kind.noun === "event" ? "event" : "id");
+  const text = call.param(idParam(kind).slice(1));
   const id = readUuid(text);
   const entry = id === null ? null : await kind.find(call, id);
   if (!entry) throw new Fault("NOT_FOUND", `no such ${kind.noun}`);

@@ -20,7 +20,7 @@ import { newSigningKey } from "./signing-keys.ts";
 import { readCursor, showTime, writeCursor } from "./wire.ts";
 
 /** As native endpoints have it. */
-const CONCURRENCY = 16;
+export const CONCURRENCY = 16;
 
 export function endpointRoutes(service: Service): Route[] {
   const endpointOf = (call: Call) => service.endpoint(call.project, call.param("id"));
@@ -120,7 +120,7 @@ interface Listed {
 }
 
 /** Objects in memory, the newest first; the cursor is a place, so what comes or goes shifts nothing. */
-function pageOf<Row extends Listed>(
+export function pageOf<Row extends Listed>(
   rows: readonly Row[],
   cursor: string | undefined,
   limit: number,

@@ -20,7 +20,7 @@ export function logRoutes(service: Service): Route[] {
 }
 
 /** The filters that every log has: status, times, cursor, page size. */
-function logFilter({ query, project }: Call, limitMax = 500, usual = 50) {
+export function logFilter({ query, project }: Call, limitMax = 500, usual = 50) {
   const status = query.text("status");
   const since = query.time("start_time");
   const until = query.time("end_time");

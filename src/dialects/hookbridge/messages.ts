@@ -74,7 +74,11 @@ async function listAttempts(call: Call, service: Service): Promise<Response> {
   return answerAttempts(call, entry, service);
 }
 
-async function answerAttempts(call: Call, entry: HistoryEntry | null, service: Service): Promise<Response> {
+export async function answerAttempts(
+  call: Call,
+  entry: HistoryEntry | null,
+  service: Service,
+): Promise<Response> {
   const attempts = entry === null ? [] : await service.context.history.historyAttempts(entry.seq);
   const rows = attempts.map((attempt) => showAttempt(entry as HistoryEntry, attempt));
   const hasMore = (entry?.attemptCount ?? 0) > ATTEMPTS_MAX;
@@ -125,7 +129,7 @@ export function showProgress(row: HistoryRow) {
   };
 }
 
-function updatedAt(row: HistoryRow): number {
+export function updatedAt(row: HistoryRow): number {
   const attemptedAt = row.lastAttemptAt === null ? 0 : row.lastAttemptAt + (row.lastDurationMs ?? 0);
   return Math.max(row.createdAt, attemptedAt, row.finishedAt ?? 0, row.fetchedAt ?? 0, row.deletedAt ?? 0);
 }

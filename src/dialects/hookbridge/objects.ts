@@ -5,6 +5,7 @@
 import type { Endpoint } from "../../domain/endpoint.ts";
 import type { HookbridgeSettings } from "../../domain/project-settings.ts";
 import type { Secret } from "../../domain/signature/index.ts";
+import type { Source } from "../../domain/source.ts";
 
 /** The name of this door. */
 export const DOOR = "hookbridge";
@@ -26,6 +27,8 @@ export interface EndpointExtra {
   /** The signature can be switched off; the keys stay. */
   readonly isSigned: boolean;
   readonly signingTime: HookbridgeSettings["signingTime"];
+  /** Of the target of an inbound endpoint: the source that leads to it. */
+  readonly sourceId?: string;
   /** In the order of the secrets: the newest first. */
   readonly keys: readonly SigningKey[];
 }
@@ -48,6 +51,32 @@ export function readExtra(endpoint: Endpoint): EndpointExtra {
   if (known) return known;
   const extra: EndpointExtra = endpoint.extra === undefined ? EMPTY : JSON.parse(endpoint.extra);
   extras.set(endpoint, extra);
+  return extra;
+}
+
+/** What takes requests in: an inbound endpoint that forwards or feeds the CLI, or a pull endpoint. */
+export interface SourceExtra {
+  readonly mode: "forward" | "cli" | "pull";
+  readonly name: string;
+  readonly description: string | null;
+  readonly isActive: boolean;
+  /** Of an inbound endpoint that forwards: its target. */
+  readonly endpointId: string | null;
+  readonly idempotencyHeaders: readonly string[];
+  readonly timestampTtlSeconds: number | null;
+  /** Of a pull endpoint. */
+  readonly retentionDays: number | null;
+  readonly eventTypeSource: "body" | "header" | null;
+  readonly eventTypePath: string | null;
+}
+
+const sourceExtras = new WeakMap<Source, SourceExtra>();
+
+export function readSourceExtra(source: Source): SourceExtra {
+  const known = sourceExtras.get(source);
+  if (known) return known;
+  const extra = JSON.parse(source.extra ?? "{}") as SourceExtra;
+  sourceExtras.set(source, extra);
   return extra;
 }
 

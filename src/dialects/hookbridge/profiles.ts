@@ -17,8 +17,8 @@ import { readExtra, readSpec } from "./objects.ts";
 import { showUuid } from "./wire.ts";
 
 export const OUTBOUND = "hookbridge";
-const INBOUND = "hookbridge-inbound";
-const PULL = "hookbridge-pull";
+export const INBOUND = "hookbridge-inbound";
+export const PULL = "hookbridge-pull";
 
 /** The receiver's own wish is a minimum, but never beyond a day (protocol section 11.3). */
 const RETRY_AFTER_MAX_MS = DAY;

@@ -3,10 +3,14 @@ import { actorRoute, billingRoutes, projectRoutes } from "./account.ts";
 import { apiKeyRoutes } from "./api-keys.ts";
 import { deleteRoutes, messageKind, replayRoutes } from "./bulk.ts";
 import { endpointRoutes } from "./endpoints.ts";
+import { inboundEndpointRoutes } from "./inbound-endpoints.ts";
+import { inboundMessageRoutes } from "./inbound-messages.ts";
 import { logRoutes } from "./logs.ts";
 import { messageRoutes } from "./messages.ts";
 import { metricRoutes } from "./metric-routes.ts";
 import { OUTBOUND } from "./profiles.ts";
+import { pullEndpointRoutes } from "./pull-endpoints.ts";
+import { pullEventRoutes } from "./pull-events.ts";
 import type { Call, Route } from "./router.ts";
 import { sendRoute } from "./send.ts";
 import type { Service } from "./service.ts";
@@ -25,6 +29,10 @@ export function createRoutes(service: Service): Route[] {
     ...deleteRoutes(service, "/v1/messages", messages),
     ...logRoutes(service),
     ...metricRoutes(service),
+    ...inboundEndpointRoutes(service),
+    ...inboundMessageRoutes(service),
+    ...pullEndpointRoutes(service),
+    ...pullEventRoutes(service),
     ...apiKeyRoutes(service),
     ...projectRoutes(service),
     actorRoute(service),

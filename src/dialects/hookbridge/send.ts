@@ -14,7 +14,7 @@ import type { Call, Route } from "./router.ts";
 import type { Service } from "./service.ts";
 import { sha256, showStatus, showUuid } from "./wire.ts";
 
-const PAYLOAD_BYTES_MAX = 1_048_576;
+export const PAYLOAD_BYTES_MAX = 1_048_576;
 /** The envelope around a payload: 8 KB of headers, written with escapes, and the rest. */
 const REQUEST_BYTES_MAX = PAYLOAD_BYTES_MAX + 131_072;
 const KEY_CHARS_MAX = 255;

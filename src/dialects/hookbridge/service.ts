@@ -3,6 +3,7 @@ import { MINUTE } from "../../domain/duration.ts";
 import type { Endpoint } from "../../domain/endpoint.ts";
 import { type Id, readId } from "../../domain/id.ts";
 import type { HookbridgeSettings, ProjectSettings } from "../../domain/project-settings.ts";
+import type { Source } from "../../domain/source.ts";
 import type { DialectContext } from "../../http/dialect.ts";
 import { Fault } from "./answer.ts";
 import { DOOR, type EndpointExtra, readExtra } from "./objects.ts";
@@ -114,6 +115,13 @@ export class Service {
       throw new Fault("ENDPOINT_NOT_FOUND", "no such endpoint");
     }
     return endpoint;
+  }
+
+  /** An inbound or pull endpoint, deleted ones included: what was refused by one can still be asked for. */
+  receivingSource(project: string, text: string): Source {
+    const source = this.context.directory.source(readObjectId(text, "inbound endpoint"));
+    if (source?.door === DOOR && source.project === project) return source;
+    throw new Fault("NOT_FOUND", "no such inbound endpoint");
   }
 
   /** A new secret, made of letters that need no escaping anywhere. */

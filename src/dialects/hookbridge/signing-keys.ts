@@ -66,7 +66,8 @@ async function addKey({ context }: Call, endpoint: Endpoint, service: Service): 
   // The newest first: the scheme writes the oldest key's signature first (protocol section 11.2).
   await service.changeEndpoint(endpoint, {
     sign: [{ scheme: "hookbridge", secrets: [{ value: secret }, ...secretsOf(endpoint)] }],
-    extra: { ...extra, isSigned: true, keys: [key, ...extra.keys] },
+    // A key of an inbound endpoint is there to be signed with; elsewhere the switch has its own member.
+    extra: { ...extra, isSigned: extra.kind === "inbound" || extra.isSigned, keys: [key, ...extra.keys] },
   });
   return answerData(context, { ...showKey(key), signing_secret: secret }, { status: 201 });
 }

@@ -75,6 +75,18 @@ export function statesOf(status: string): DeliveryState[] {
   return states as DeliveryState[];
 }
 
+/** What a pull event is called. An erased one keeps the name of how far it had come. */
+export function showPullStatus(state: DeliveryState, fetchedAt: number | null): string {
+  if (state === "succeeded") return "delivered";
+  return state === "stored" || fetchedAt === null ? "stored" : "fetched";
+}
+
+export function pullStatesOf(status: string): DeliveryState[] {
+  if (status === "stored" || status === "fetched") return [status];
+  if (status === "delivered") return ["succeeded"];
+  throw new Fault("INVALID_REQUEST", `"${status}" is no event status`);
+}
+
 export function writeCursor({ createdAt, seq }: HistoryPlace): string {
   return Buffer.from(`${createdAt}.${seq}`).toString("base64url");
 }

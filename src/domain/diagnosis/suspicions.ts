@@ -27,7 +27,7 @@ export const SUSPICIONS: readonly Suspicion[] = [
   { reasons: MISMATCH, trials: jsonBodies },
 ];
 
-type HeaderScheme = Exclude<VerifySpec["scheme"], "none" | "token" | "basic" | "hmac">;
+type HeaderScheme = Exclude<VerifySpec["scheme"], "none" | "token" | "basic" | "hmac" | "hookbridge-inbound">;
 
 /** The header by which a request of each scheme is known. */
 const SCHEME_HEADERS: readonly (readonly [HeaderScheme, string])[] = [

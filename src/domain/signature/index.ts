@@ -11,6 +11,7 @@ import { prepareGithub, prepareGithubSigner } from "./github.ts";
 import { prepareGitlab } from "./gitlab.ts";
 import { prepareHmac } from "./hmac.ts";
 import { prepareHookbridge, prepareHookbridgeSigner } from "./hookbridge.ts";
+import { prepareHookbridgeInbound } from "./hookbridge-inbound.ts";
 import { prepareLinear } from "./linear.ts";
 import { prepareNone } from "./none.ts";
 import { preparePaddle } from "./paddle.ts";
@@ -53,6 +54,7 @@ const VERIFIERS = {
   square: prepareSquare,
   svix: prepareSvix,
   hookbridge: prepareHookbridge,
+  "hookbridge-inbound": prepareHookbridgeInbound,
   posthook: preparePosthook,
   pyfly: preparePyfly,
 };

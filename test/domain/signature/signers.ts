@@ -10,7 +10,7 @@ import { type HeaderList, NOW_SECONDS } from "./requests.ts";
 /** As the provider calls it, where that is signed. */
 export const CALLED_URL = "https://hooks.example.com/in/source?from=provider";
 
-type PresetScheme = Exclude<VerifySpec["scheme"], "none" | "token" | "basic" | "hmac">;
+type PresetScheme = Exclude<VerifySpec["scheme"], "none" | "token" | "basic" | "hmac" | "hookbridge-inbound">;
 
 export interface Preset {
   readonly scheme: PresetScheme;
