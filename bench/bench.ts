@@ -23,6 +23,8 @@ export interface Durations {
   /** Schedules that are due at one instant. */
   readonly schedules: number;
   readonly fastTimers: number;
+  /** Events that go to very many endpoints each. */
+  readonly fanOutEvents: number;
 }
 
 const FULL: Durations = {
@@ -40,6 +42,7 @@ const FULL: Durations = {
   manyKeys: 5_000_000,
   schedules: 100_000,
   fastTimers: 10_000,
+  fanOutEvents: 60,
 };
 
 const QUICK: Durations = {
@@ -57,6 +60,7 @@ const QUICK: Durations = {
   manyKeys: 1_000_000,
   schedules: 10_000,
   fastTimers: 2_000,
+  fanOutEvents: 20,
 };
 
 /** In the closed loop. */

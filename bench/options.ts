@@ -19,6 +19,7 @@ export const PARTS = [
   "n",
   "o",
   "p",
+  "q",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -48,7 +49,8 @@ Parts:
   i  start to ready                           j  lateness of timers beside a backlog
   k  verification per scheme and size         l  dedupe with many keys remembered
   m  timers at 1,000/s, many pending          n  timers taken in per second
-  o  100,000 crons due at once                p  a tick with nothing due`;
+  o  100,000 crons due at once                p  a tick with nothing due
+  q  1,000 endpoints, 100 of which hang`;
 
 interface Parsed {
   readonly quick?: true;

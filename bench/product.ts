@@ -41,6 +41,8 @@ export interface ProductOptions {
   readonly mode: Mode;
   readonly folder: string;
   readonly sinkUrl: string;
+  /** More of the configuration. */
+  readonly tables?: string;
 }
 
 /** Returns what to start: the given file, else dist/postern, else the sources. */
@@ -64,7 +66,7 @@ export async function startProduct(program: ProductProgram, options: ProductOpti
   const port = freePort();
   const base = `http://127.0.0.1:${port}`;
   const file = join(options.folder, "config.toml");
-  writeFileSync(file, configText({ port, sinkUrl: options.sinkUrl }));
+  writeFileSync(file, `${configText({ port, sinkUrl: options.sinkUrl })}\n${options.tables ?? ""}`);
   const errorFile = join(options.folder, "stderr.txt");
   const startMs = performance.now();
   const child = startChild([...program.command, "serve", "--config", file], { errorFile });
