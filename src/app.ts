@@ -152,6 +152,7 @@ class PosternApp implements App {
   async stop({ limitMs }: { limitMs: number }): Promise<void> {
     const { log } = this.#options;
     this.#advance?.stop();
+    this.#engine?.feed.stop();
     // Requests first: what they were promised has to be committed before the store closes. Connected clients
     // may finish what they have taken, for as long as attempts may.
     const hasSockets = (this.#server?.socketCount ?? 0) > 0;
@@ -210,6 +211,7 @@ class PosternApp implements App {
       metrics: engine.metrics,
       rollups: engine.rollups,
       bulks: engine.bulks,
+      feed: engine.feed,
       durationBucketsMs: DURATION_BUCKETS_MS,
       latenessBucketsMs: LATENESS_BUCKETS_MS,
       ingest: engine.ingest,

@@ -46,6 +46,31 @@ export interface ApiClient {
   request(method: string, path: string, body?: unknown, limits?: RequestLimits): Promise<unknown>;
 }
 
+/**
+ * Yields the lines of an answer that goes on, as they come. Throws RefusedError, or CommandError when the
+ * server cannot be reached or the connection breaks.
+ */
+export async function* streamLines(options: ServerOptions, path: string): AsyncGenerator<string> {
+  const { server, key } = targetOf(options);
+  const headers = new Headers(key === null ? {} : { authorization: `Bearer ${key}` });
+  const decoder = new TextDecoder();
+  let rest = "";
+  try {
+    const response = await fetch(`${server}${path}`, { headers, redirect: "manual" });
+    if (response.status >= 400) {
+      const error = readError(parseJson(await response.text()));
+      throw new RefusedError(`GET ${server}${path}`, response.status, error);
+    }
+    for await (const chunk of response.body ?? []) {
+      const lines = `${rest}${decoder.decode(chunk, { stream: true })}`.split("\n");
+      rest = lines.pop() ?? "";
+      yield* lines;
+    }
+  } catch (error) {
+    throw error instanceof CommandError ? error : unreachable(server, error);
+  }
+}
+
 interface RequestLimits {
   readonly timeoutMs: number;
 }
@@ -60,13 +85,18 @@ export function addServerOptions(command: Command): Command {
     .option("--key <key>", "API key (default: POSTERN_API_KEY, else the config's first admin key)");
 }
 
-export function createApiClient(options: ServerOptions): ApiClient {
+function targetOf(options: ServerOptions): { readonly server: string; readonly key: string | null } {
   const server = (options.server ?? localUrl(requireSettings(options.config).server.listen)).replace(
     /\/+$/,
     "",
   );
   if (!URL.canParse(server)) throw new CommandError(`--server ${server} is not a URL`);
   const key = options.key ?? process.env.POSTERN_API_KEY ?? configuredKey(options.config);
+  return { server, key };
+}
+
+export function createApiClient(options: ServerOptions): ApiClient {
+  const { server, key } = targetOf(options);
   return {
     server,
     async request(method, path, body, { timeoutMs } = { timeoutMs: TIMEOUT_MS }) {

@@ -23,6 +23,7 @@ import { addSendCommand } from "./send.ts";
 import { addServeCommand } from "./serve.ts";
 import { addSourcesCommand } from "./sources.ts";
 import { addSubscriptionsCommand } from "./subscriptions.ts";
+import { addTailCommand } from "./tail.ts";
 import { EXIT, printError, stackOf } from "./terminal.ts";
 import { addTriggerCommand } from "./trigger.ts";
 import { addVersionCommand } from "./version.ts";
@@ -52,6 +53,7 @@ function createProgram(): Command {
   addKeysCommand(program);
   addProjectsCommand(program);
   addPauseCommands(program);
+  addTailCommand(program);
   addSchedulesCommand(program);
   addScheduleCommand(program);
   addTriggerCommand(program);

@@ -116,6 +116,11 @@ export interface DeliveryRow {
   readonly lastError: string | null;
 }
 
+/** With the type of its event. */
+export interface NamedDelivery extends DeliveryRow {
+  readonly type: string | null;
+}
+
 export interface DeliveryDetail extends DeliveryRow {
   readonly spec: string | null;
   readonly hasPayload: boolean;
@@ -177,6 +182,8 @@ export interface ListReads {
    */
   searchDeliveries(search: DeliverySearch): Promise<Page<DeliveryRow>>;
   searchEvents(search: EventSearch): Promise<Page<EventRow>>;
+  /** Those of at most 200 numbers that still exist, in any order. */
+  deliveriesOfSeqs(seqs: readonly number[]): Promise<readonly NamedDelivery[]>;
   /** Counts one stretch; the caller goes on until `next` is null. */
   countMatches(input: MatchCountInput): Promise<MatchCounts>;
   listBulks(filter: BulkFilter): Promise<Page<Bulk>>;

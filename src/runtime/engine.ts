@@ -26,6 +26,7 @@ import { Dispatcher } from "./dispatcher.ts";
 import type { Egress } from "./egress.ts";
 import { EndpointWrites } from "./endpoints.ts";
 import { FailingEndpoints, type FailingOptions } from "./failing.ts";
+import { Feed } from "./feed.ts";
 import { Functions } from "./functions.ts";
 import { Heartbeat } from "./heartbeat.ts";
 import { Ingest } from "./ingest.ts";
@@ -144,6 +145,7 @@ export class Engine {
   readonly releases: Releases;
   readonly rollups: Rollups;
   readonly bulks: Bulks;
+  readonly feed: Feed;
   readonly intake: Intake;
   readonly ingest: Ingest;
   readonly admit: Admit;
@@ -184,10 +186,8 @@ export class Engine {
     this.releases = new Releases({ ...wiring, parking });
     this.rollups = new Rollups(wiring);
     this.bulks = new Bulks(wiring);
-    store.onChanges((changes) => {
-      this.rollups.note(changes);
-      this.bulks.note(changes);
-    });
+    this.feed = new Feed(wiring);
+    this.#observe();
     this.intake = new Intake(wiring);
     this.notices = new Notices({ ...wiring, intake: this.intake });
     const failing = new FailingEndpoints(wiring);
@@ -227,6 +227,14 @@ export class Engine {
     const { lanes, dispatcher, deadlines, releases, retention } = this;
     const { bulks, scheduler } = this;
     this.#settling = [lanes, dispatcher, deadlines, parking, releases, retention, scheduler, bulks];
+  }
+
+  /** Tells of every commit those that count, wait or show. */
+  #observe(): void {
+    const observers = [this.rollups, this.bulks, this.feed];
+    this.#options.store.onChanges((changes) => {
+      for (const observer of observers) observer.note(changes);
+    });
   }
 
   #createBreakers(): Breakers {

@@ -7,6 +7,7 @@ import type {
   DeliveryFilter,
   DeliveryRow,
   Lookup,
+  NamedDelivery,
   Page,
   StateCounts,
 } from "../domain/reads.ts";
@@ -118,6 +119,17 @@ export function listFanOut(db: Database, eventSeq: number): DeliveryRow[] {
     )
     .all(eventSeq, FAN_OUT_MAX)
     .map(readDelivery);
+}
+
+/** Each by the primary key. */
+export function deliveriesOfSeqs(db: Database, seqs: readonly number[]): NamedDelivery[] {
+  return db
+    .query<DeliveryRecord & { type: string | null }, [string]>(
+      `SELECT ${DELIVERY_COLUMNS}, e.type ${DELIVERY_FROM}
+       WHERE d.seq IN (SELECT value FROM json_each(?)) AND d.deleted_at IS NULL`,
+    )
+    .all(JSON.stringify(seqs))
+    .map((row) => ({ ...readDelivery(row), type: row.type }));
 }
 
 /** By the unique id, then the attempts by their primary key. */

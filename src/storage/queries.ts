@@ -22,7 +22,13 @@ import { getDated, isBoundedDatedList, listDated } from "./dated-deliveries.ts";
 import { countMatches } from "./delivery-match.ts";
 import { countHistory, isBoundedHistory, listHistory } from "./history.ts";
 import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
-import { countDeliveries, getDelivery, isBoundedDeliveryList, listDeliveries } from "./list-deliveries.ts";
+import {
+  countDeliveries,
+  deliveriesOfSeqs,
+  getDelivery,
+  isBoundedDeliveryList,
+  listDeliveries,
+} from "./list-deliveries.ts";
 import { getEvent, isBoundedEventList, listEvents } from "./list-events.ts";
 import { getRejection, isBoundedRejectionList, listRejections } from "./list-rejections.ts";
 import { countBacklog, readRollups } from "./rollups.ts";
@@ -41,6 +47,7 @@ export type Query =
   | { readonly name: "readRollups"; readonly input: RollupFilter }
   | { readonly name: "countBacklog"; readonly input: number }
   | { readonly name: "countMatches"; readonly input: MatchCountInput }
+  | { readonly name: "deliveriesOfSeqs"; readonly input: readonly number[] }
   | { readonly name: "searchDeliveries"; readonly input: DeliverySearch }
   | { readonly name: "searchEvents"; readonly input: EventSearch }
   | { readonly name: "listBulks"; readonly input: BulkFilter }
@@ -99,6 +106,8 @@ export function runQuery(db: Database, query: Query): unknown {
       return readRollups(db, query.input);
     case "countMatches":
       return countMatches(db, query.input);
+    case "deliveriesOfSeqs":
+      return deliveriesOfSeqs(db, query.input);
     case "searchDeliveries":
       return searchDeliveries(db, query.input);
     case "searchEvents":

@@ -58,6 +58,7 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
       countDeliveries: () => run({ name: "countDeliveries" }),
       searchDeliveries: (input) => run({ name: "searchDeliveries", input }),
       searchEvents: (input) => run({ name: "searchEvents", input }),
+      deliveriesOfSeqs: (input) => run({ name: "deliveriesOfSeqs", input }),
       countMatches: (input) => run({ name: "countMatches", input }),
       listBulks: (input) => run({ name: "listBulks", input }),
       getBulk: (input) => run({ name: "getBulk", input }),

@@ -153,7 +153,7 @@ const BODIES: Readonly<Record<string, string>> = {
   updateSchedule: '{"every":"2h"}',
   previewScheduleOfBody: '{"every":"1h"}',
 };
-const QUERIES: Readonly<Record<string, string>> = { previewSchedule: "?every=1h" };
+const QUERIES: Readonly<Record<string, string>> = { previewSchedule: "?every=1h", tail: "?wait=no" };
 
 /** There from the start, or made by the routes that come before these. */
 const KNOWN = {

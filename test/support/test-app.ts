@@ -309,7 +309,7 @@ interface Parts {
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
   const { schedules, timers, functions, directory, commands, objects, admit } = engine;
-  const { metrics, rollups, bulks, breakers, lanes, slots } = engine;
+  const { metrics, rollups, bulks, feed, breakers, lanes, slots } = engine;
   return {
     clock,
     log,
@@ -328,6 +328,7 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     metrics,
     rollups,
     bulks,
+    feed,
     breakers,
     lanes,
     slots,

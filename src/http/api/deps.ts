@@ -7,6 +7,7 @@ import type { Bulks } from "../../runtime/bulks.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { Commands } from "../../runtime/commands.ts";
 import type { Directory } from "../../runtime/directory.ts";
+import type { Feed } from "../../runtime/feed.ts";
 import type { Functions } from "../../runtime/functions.ts";
 import type { LaneOverview } from "../../runtime/lanes.ts";
 import type { Log } from "../../runtime/log.ts";
@@ -28,6 +29,7 @@ export interface ApiDeps {
   readonly objects: Objects;
   readonly publisher: Publisher;
   readonly bulks: Bulks;
+  readonly feed: Feed;
   readonly admit: Admit;
   readonly schedules: Schedules;
   readonly timers: Timers;

@@ -31,6 +31,7 @@ import { scheduleRoutes } from "./schedules.ts";
 import { serverRoutes } from "./server.ts";
 import { sourceRoutes } from "./sources.ts";
 import { subscriptionRoutes } from "./subscriptions.ts";
+import { tailRoutes } from "./tail.ts";
 import { timerRoutes } from "./timers.ts";
 
 const PREFIX = "/_/api";
@@ -61,6 +62,7 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...clockRoutes(deps),
     ...projectRoutes(deps),
     ...keyRoutes(deps),
+    ...tailRoutes(deps),
     ...serverRoutes(deps),
     ...masterKeyRoutes(deps),
   ];
@@ -119,7 +121,9 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
       const idText = typeof id === "string" ? id : "";
       const holdOpen = () => context.holdOpen();
       const call = { principal, id: idText, search: context.search, json, holdOpen };
-      return Response.json(await route.run(call));
+      const answer = await route.run(call);
+      // A stream brings its own response.
+      return answer instanceof Response ? answer : Response.json(answer);
     };
     // Elysia reads the text of this function to learn what it uses, so it stays literal. A path without a
     // parameter has no params at all, whatever the type says.
