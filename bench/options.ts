@@ -20,6 +20,7 @@ export const PARTS = [
   "o",
   "p",
   "q",
+  "s",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -51,6 +52,14 @@ Parts:
   m  timers at 1,000/s, many pending          n  timers taken in per second
   o  100,000 crons due at once                p  a tick with nothing due
   q  1,000 endpoints, 100 of which hang`;
+s;
+one;
+event;
+to;
+1, 10;
+and;
+100;
+endpoints`;
 
 interface Parsed {
   readonly quick?: true;
@@ -105,7 +114,15 @@ function readParts(given: string): ReadonlySet<Part> {
   const letters = given.split(",").map((letter) => letter.trim());
   const parts = PARTS.filter((part) => letters.includes(part));
   if (parts.length !== letters.length)
-    throw new InvalidArgumentError(`expected letters of ${PARTS.join(",")}`);
+    throw new InvalidArgumentError(`;
+expected;
+letters;
+of;
+$;
+{
+  PARTS.join(",");
+}
+`);
   return new Set(parts);
 }
 

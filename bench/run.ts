@@ -10,6 +10,7 @@ import { measureBacklog, measureEmpty } from "./backlog.ts";
 import { Bench } from "./bench.ts";
 import { endMeasuring, isTimeUp, spentProcessorMs } from "./children.ts";
 import { measureDedupe } from "./dedupe.ts";
+import { measureFanOut } from "./fan-out.ts";
 import { measureHanging } from "./hanging.ts";
 import { measureAcknowledgement, measureFirstAttempt } from "./latency.ts";
 import { describeMachine, type ProcessorTimes, processorTimes } from "./machine.ts";
@@ -41,6 +42,7 @@ const STEPS: readonly Step[] = [
   { parts: ["k"], run: async (bench, emit) => emit(measureVerification(bench)) },
   { parts: ["l"], run: async (bench, emit) => emit(await measureDedupe(bench)) },
   { parts: ["m", "n", "p"], run: measureTime },
+  { parts: ["s"], run: async (bench, emit) => emit(await measureFanOut(bench)) },
   { parts: ["o"], run: async (bench, emit) => emit(await measureSchedules(bench)) },
   { parts: ["q"], run: async (bench, emit) => emit(await measureHanging(bench)) },
   { parts: ["h", "i"], run: async (bench, emit) => emit(await measureEmpty(bench)) },
