@@ -51,15 +51,7 @@ Parts:
   k  verification per scheme and size         l  dedupe with many keys remembered
   m  timers at 1,000/s, many pending          n  timers taken in per second
   o  100,000 crons due at once                p  a tick with nothing due
-  q  1,000 endpoints, 100 of which hang`;
-s;
-one;
-event;
-to;
-1, 10;
-and;
-100;
-endpoints`;
+  q  1,000 endpoints, 100 of which hang       s  one event to 1, 10 and 100 endpoints`;
 
 interface Parsed {
   readonly quick?: true;
