@@ -37,6 +37,13 @@ export interface DialectContext extends NativeDoorsOptions {
   /** Without a trailing slash; where WebSockets are opened. */
   readonly socketUrl: string;
   readonly datedReads: DatedReads;
+  readonly keyUses: KeyUseStore;
+}
+
+/** When API keys were last used. */
+export interface KeyUseStore {
+  loadKeyUses(): Promise<readonly { readonly id: Id; readonly usedAt: number }[]>;
+  noteKeyUse(id: Id, usedAt: number): Promise<void>;
 }
 
 export interface DialectServices {

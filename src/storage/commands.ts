@@ -33,6 +33,7 @@ import { createFailingWrites } from "./failing.ts";
 import { createFunctionHostWrites } from "./function-hosts.ts";
 import { Journal } from "./journal.ts";
 import { createKeyRotation, type MasterSealing, type ResealCursor } from "./key-rotation.ts";
+import { createKeyUseWrites } from "./key-uses.ts";
 import { createKeyWrites } from "./keys.ts";
 import { createLines, type Lines } from "./lines.ts";
 import { createParking } from "./parking.ts";
@@ -105,6 +106,7 @@ export type Command =
   | { readonly verb: "retireProject"; readonly name: string; readonly now: number }
   | { readonly verb: "retireApiKey"; readonly id: Id; readonly now: number }
   | { readonly verb: "putFunctionHost"; readonly host: FunctionHost }
+  | { readonly verb: "noteKeyUse"; readonly id: Id; readonly usedAt: number }
   | { readonly verb: "removeFunctionHost"; readonly project: string }
   | { readonly verb: "together"; readonly changes: readonly DefinitionChange[] }
   | RotationCommand;
@@ -237,8 +239,10 @@ function objectVerbs(db: Database, sealing: MasterSealing) {
 
 function functionVerbs(db: Database, sealing: MasterSealing) {
   const hosts = createFunctionHostWrites(db, sealing);
+  const uses = createKeyUseWrites(db);
   return {
     putFunctionHost: ({ host }) => hosts.putFunctionHost(host),
+    noteKeyUse: ({ id, usedAt }) => uses.noteKeyUse(id, usedAt),
     removeFunctionHost: ({ project }) => hosts.removeFunctionHost(project),
   } satisfies Partial<CommandTable>;
 }

@@ -12,6 +12,7 @@ import type { DatedReads, Removal } from "../domain/dated.ts";
 import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
+import type { FunctionReads } from "../domain/execution.ts";
 import type { FunctionHost } from "../domain/function.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
@@ -202,7 +203,8 @@ export interface KeyRotationVerbs {
 }
 
 export interface Store
-  extends ListReads,
+  extends FunctionReads,
+    ListReads,
     HistoryReads,
     DatedReads,
     ScheduleVerbs,
@@ -288,6 +290,8 @@ export interface Store
   retireApiKey(id: Id, now: number): Promise<ApiKey | null>;
   loadDefinitions(): Promise<Definitions>;
   putFunctionHost(host: FunctionHost): Promise<FunctionHost>;
+  noteKeyUse(id: Id, usedAt: number): Promise<void>;
+  loadKeyUses(): Promise<readonly { readonly id: Id; readonly usedAt: number }[]>;
   removeFunctionHost(project: string): Promise<boolean>;
   loadFunctionHosts(): Promise<readonly FunctionHost[]>;
   /** All of these changes or none; the results in their order. Rejects like the change that failed. */

@@ -20,6 +20,7 @@ import type { RollupFilter } from "../domain/rollup.ts";
 import { getBulk, listBulks } from "./bulks.ts";
 import { getDated, isBoundedDatedList, listDated } from "./dated-deliveries.ts";
 import { countMatches } from "./delivery-match.ts";
+import { type FunctionQuery, isBoundedFunctionQuery, runFunctionQuery } from "./function-reads.ts";
 import { countHistory, isBoundedHistory, listHistory } from "./history.ts";
 import { getCallbackExecution, listCallbackExecutions } from "./list-callbacks.ts";
 import {
@@ -56,6 +57,7 @@ export type Query =
   | { readonly name: "countHistory"; readonly input: { readonly profile: string; readonly lane: number } }
   | { readonly name: "listDated"; readonly input: DatedFilter }
   | { readonly name: "getDated"; readonly input: DatedLookup }
+  | { readonly name: "functions"; readonly query: FunctionQuery }
   | { readonly name: "countDeliveries" };
 
 const LISTS = [
@@ -118,6 +120,8 @@ export function runQuery(db: Database, query: Query): unknown {
       return getBulk(db, query.input);
     case "countBacklog":
       return countBacklog(db, query.input);
+    case "functions":
+      return runFunctionQuery(db, query.query);
     default:
       return query satisfies never;
   }
@@ -136,6 +140,8 @@ export function isBounded(query: Query, isOnlyProject: boolean): boolean {
       return isBoundedDatedList(query.input);
     case "listHistory":
       return isBoundedHistory(query.input);
+    case "functions":
+      return isBoundedFunctionQuery(query.query, isOnlyProject);
     case "countHistory":
     case "countDeliveries":
     case "listCallbackExecutions":

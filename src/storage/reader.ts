@@ -6,15 +6,21 @@ import type { Database } from "bun:sqlite";
 import type { CallbackReads } from "../domain/callback.ts";
 import type { DatedReads } from "../domain/dated.ts";
 import { AppError } from "../domain/errors.ts";
+import type { FunctionReads } from "../domain/execution.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { ListReads } from "../domain/reads.ts";
 import type { StoreClock } from "./contract.ts";
+import { createFunctionReads } from "./function-reads.ts";
 import { pageBounds } from "./page.ts";
 import { isBounded, isList, type Query, runQuery } from "./queries.ts";
 import { ReadThread } from "./read-thread.ts";
 
 export interface Reader {
-  readonly lists: ListReads & CallbackReads & DatedReads & Pick<HistoryReads, "listHistory" | "countHistory">;
+  readonly lists: ListReads &
+    FunctionReads &
+    CallbackReads &
+    DatedReads &
+    Pick<HistoryReads, "listHistory" | "countHistory">;
   close(): void;
 }
 
@@ -43,6 +49,7 @@ export function createReader({ db, path, clock }: ReaderOptions): Reader {
 
   return {
     lists: {
+      ...createFunctionReads(run),
       listEvents: (input) => run({ name: "listEvents", input }),
       getEvent: (input) => run({ name: "getEvent", input }),
       listDeliveries: (input) => run({ name: "listDeliveries", input }),

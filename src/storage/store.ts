@@ -19,6 +19,7 @@ import { loadFunctionHosts } from "./function-hosts.ts";
 import { readHistoryEntry, readHistoryOfEvent } from "./history.ts";
 import { Journal } from "./journal.ts";
 import { emptyLog, type MasterKeys, type MasterSealing, openSealing } from "./key-rotation.ts";
+import { loadKeyUses } from "./key-uses.ts";
 import { loadApiKeys, loadProjects } from "./keys.ts";
 import { listAttempts } from "./list-deliveries.ts";
 import { lockStore, type StoreLock } from "./lock.ts";
@@ -128,6 +129,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     ...rotationVerbs(options, { db, sealing, writer }),
     ...reader.lists,
     ...scheduleReads(readDb, read),
+    loadKeyUses: () => read(() => loadKeyUses(readDb)),
     loadFunctionHosts: () => read(() => loadFunctionHosts(readDb, sealing)),
     loadCallbackConfigs: () => read(() => loadCallbackConfigs(readDb, sealing)),
     loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
@@ -199,6 +201,7 @@ function writingVerbs(
     ...scheduleWrites(submit),
     ...callbackWrites(submit),
     putFunctionHost: (host) => submit({ verb: "putFunctionHost", host }),
+    noteKeyUse: (id, usedAt) => submit({ verb: "noteKeyUse", id, usedAt }),
     removeFunctionHost: (project) => submit({ verb: "removeFunctionHost", project }),
     together: (changes) =>
       writer.submit({ verb: "together", changes }, { weightBytes: changes.length * COMMAND_BYTES }),

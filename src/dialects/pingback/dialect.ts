@@ -3,7 +3,11 @@ import { HOUR } from "../../domain/duration.ts";
 import type { FunctionStyle } from "../../domain/function.ts";
 import type { PingbackSettings } from "../../domain/project-settings.ts";
 import type { Dialect, DialectContext, DialectServices } from "../../http/dialect.ts";
+import { executionRoutes } from "./execution-routes.ts";
+import { jobRoutes } from "./job-routes.ts";
+import { KeyUses } from "./key-uses.ts";
 import { PINGBACK_PROFILE } from "./profile.ts";
+import { keyRoutes, projectRoutes } from "./project-routes.ts";
 import { createPingbackDoor } from "./route.ts";
 import { sdkRoutes } from "./sdk-routes.ts";
 import { PINGBACK_NAME } from "./wire.ts";
@@ -26,11 +30,22 @@ function open(context: DialectContext): DialectServices {
   const { functions } = context;
   const settings = new Map<string, PingbackSettings>();
   const rulesOf = (project: string) => settings.get(project) ?? DEFAULTS;
+  const uses = new KeyUses(context.keyUses);
+  const routes = [
+    ...sdkRoutes(context, rulesOf),
+    ...jobRoutes(context, rulesOf),
+    ...executionRoutes(context),
+    ...projectRoutes(context),
+    ...keyRoutes(context, uses),
+  ];
   let isLoaded = false;
   return {
-    doors: [createPingbackDoor([...sdkRoutes(context, rulesOf)], context)],
+    doors: [createPingbackDoor(routes, { context, uses })],
     async reconcile(projects) {
-      if (!isLoaded) await functions.load(STYLE);
+      if (!isLoaded) {
+        await functions.load(STYLE);
+        await uses.load();
+      }
       isLoaded = true;
       settings.clear();
       for (const { project, pingback } of projects) {

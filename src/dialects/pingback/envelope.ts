@@ -7,7 +7,8 @@ import type { Answer } from "../../domain/attempt.ts";
 import { functionNameOf } from "../../domain/function.ts";
 import { signAll } from "../../domain/signature/index.ts";
 import type { Envelope, EnvelopeInput, Fallback } from "../../domain/strategy.ts";
-import { parseJson, writeJson } from "./json.ts";
+import { writeJson } from "./json.ts";
+import { payloadOfEvent } from "./payload.ts";
 import { showIsoTime, showUuid } from "./wire.ts";
 
 /** Where every SDK mounts its handler unless told otherwise. */
@@ -53,22 +54,6 @@ function writeBody({ endpoint, delivery, payload, attempt, attemptsBefore = 0, n
     `"attempt":${attempt},"scheduledAt":"${scheduledAt}"`;
   const text = delivery.eventId === null ? utf8.decode(payload.body) : payloadOfEvent(payload.body);
   return text === "" ? `${head}}` : `${head},"payload":${text}}`;
-}
-
-/** What came in through a source: its JSON, else its text, else its bytes in base64. */
-function payloadOfEvent(body: Uint8Array): string {
-  if (body.byteLength === 0) return "";
-  let text: string;
-  try {
-    text = utf8.decode(body);
-  } catch {
-    return writeJson({ base64: Buffer.from(body).toString("base64") });
-  }
-  try {
-    return writeJson(parseJson(text));
-  } catch {
-    return writeJson(text);
-  }
 }
 
 function targetOf(url: string, routes: Routes): { url: string; fallback?: Fallback } {

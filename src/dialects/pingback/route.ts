@@ -10,6 +10,7 @@ import type { DialectContext } from "../../http/dialect.ts";
 import type { Door, RequestContext } from "../../http/door.ts";
 import { answerRefusal, Refusal } from "./failure.ts";
 import { parseJson } from "./json.ts";
+import type { KeyUses } from "./key-uses.ts";
 
 export interface Call {
   readonly principal: Principal;
@@ -38,7 +39,13 @@ interface Compiled extends Route {
   readonly pattern: RegExp;
 }
 
-export function createPingbackDoor(routes: readonly Route[], context: DialectContext): Door {
+interface DoorParts {
+  readonly context: DialectContext;
+  readonly uses: KeyUses;
+}
+
+export function createPingbackDoor(routes: readonly Route[], parts: DoorParts): Door {
+  const { context } = parts;
   const compiled: Compiled[] = routes.map((route) => ({
     ...route,
     pattern: new RegExp(`^${PREFIX}${route.path.replace(/:[a-z]+/gi, "([^/]+)")}/?$`),
@@ -48,7 +55,7 @@ export function createPingbackDoor(routes: readonly Route[], context: DialectCon
     claims: { main: [`${PREFIX}**`] },
     async handle(request, requestContext) {
       try {
-        return await serve(compiled, { request, requestContext, context });
+        return await serve(compiled, { request, requestContext, ...parts });
       } catch (error) {
         return answerRefusal(error, { log: context.log, path: requestContext.path });
       }
@@ -60,12 +67,14 @@ interface Served {
   readonly request: Request;
   readonly requestContext: RequestContext;
   readonly context: DialectContext;
+  readonly uses: KeyUses;
 }
 
 async function serve(routes: readonly Compiled[], served: Served): Promise<Response> {
-  const { request, requestContext, context } = served;
+  const { request, requestContext, context, uses } = served;
   const { path, search } = requestContext;
   const principal = identify(request.headers, context);
+  uses.note(principal.keyId, context.clock.now());
   const method = request.method === "HEAD" ? "GET" : request.method;
   const route = routes.find((one) => one.method === method && one.pattern.test(path));
   if (!route) throw new Refusal(404, `Cannot ${request.method} ${path}`);

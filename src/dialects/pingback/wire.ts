@@ -2,7 +2,7 @@
  * Pingback's words: what its clients send, read to ours, and ours shown as its JSON (pingback.md sections 2
  * and 5). Pure.
  */
-import type { FunctionWords } from "../../domain/function.ts";
+import type { AppFunction, FunctionHost, FunctionWords } from "../../domain/function.ts";
 import type { Id } from "../../domain/id.ts";
 import { readPlan } from "../../domain/schedule-spec.ts";
 import { isObject } from "./json.ts";
@@ -16,11 +16,20 @@ export function showIsoTime(at: number): string {
   return new Date(at).toISOString();
 }
 
+export function showOptionalTime(at: number | null): string | null {
+  return at === null ? null : showIsoTime(at);
+}
+
 export function showUuid(id: Id): string {
   return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
+
+/** Null for what is no UUID: nothing of ours has such an id. */
+export function readUuid(text: string): Id | null {
+  return UUID.test(text) ? text.replaceAll("-", "").toLowerCase() : null;
+}
 
 /** What a request says, or every problem with it. */
 export type Read<Words> =
@@ -117,11 +126,11 @@ function shapeProblems(entry: unknown, at: string): string[] {
   return problems;
 }
 
-function isGiven(value: unknown): boolean {
+export function isGiven(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-function isWhole(value: unknown, min: number, max = 1_000_000): value is number {
+export function isWhole(value: unknown, min: number, max = 1_000_000): value is number {
   return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
 }
 
@@ -149,8 +158,28 @@ function readFunction(entry: FunctionEntry, limits: RegisterLimits): Read<Functi
 const NOT_PINGBACKS = /^\s*@(annually|midnight)\s*$/i;
 const EVERY = /^\s*@every\s+(\S+)\s*$/i;
 
-function isSchedule(text: string, timezone: string): boolean {
+export function isSchedule(text: string, timezone: string): boolean {
   if (NOT_PINGBACKS.test(text)) return false;
   const every = EVERY.exec(text)?.[1];
   return readPlan(every === undefined ? { cron: text, timezone } : { every }, 0).ok;
+}
+
+/** A function as Pingback's job (5.4). */
+export function showJob(one: AppFunction, host: Pick<FunctionHost, "id">) {
+  return {
+    id: showUuid(one.id),
+    projectId: showUuid(host.id),
+    name: one.name,
+    schedule: one.schedule,
+    type: one.kind,
+    status: one.status,
+    nextRunAt: showOptionalTime(one.nextRunAt),
+    lastRunAt: showOptionalTime(one.lastRunAt),
+    retries: one.retries,
+    timeoutSeconds: Math.round(one.timeoutMs / 1_000),
+    concurrency: one.concurrency,
+    source: one.origin,
+    createdAt: showIsoTime(one.createdAt),
+    updatedAt: showIsoTime(one.updatedAt),
+  };
 }

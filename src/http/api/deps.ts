@@ -1,4 +1,5 @@
 /** What the native API works with. app.ts fills it. */
+import type { FunctionReads } from "../../domain/execution.ts";
 import type { ListReads } from "../../domain/reads.ts";
 import type { Admit } from "../../runtime/admit.ts";
 import type { Advance } from "../../runtime/advance.ts";
@@ -34,6 +35,7 @@ export interface ApiDeps {
   readonly schedules: Schedules;
   readonly timers: Timers;
   readonly functions: Functions;
+  readonly functionReads: FunctionReads;
   readonly metrics: Pick<Metrics, "sources">;
   readonly breakers: Breakers;
   readonly lanes: { overview(lane: number): LaneOverview };

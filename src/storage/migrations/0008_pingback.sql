@@ -37,3 +37,12 @@ CREATE TABLE function_host (
   created_at INTEGER NOT NULL,
   updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Executions of a project, newest first: the deliveries that follow this profile.
+CREATE INDEX delivery_execution ON delivery (project, seq) WHERE profile = 'pingback';
+
+-- When a key was last used, to the minute.
+CREATE TABLE key_use (
+  key_id BLOB PRIMARY KEY CHECK (length(key_id) = 16),
+  used_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

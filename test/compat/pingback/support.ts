@@ -6,7 +6,7 @@ import type { PingbackSettings } from "../../../src/domain/project-settings.ts";
 import { sendResponse, startTestApp, type TestApp, type TestAppOptions } from "../../support/test-app.ts";
 
 const APP_URL = "https://app.example/api/pingback";
-const SECRET = "cron-secret-123";
+export const SECRET = "cron-secret-123";
 const SETTINGS: PingbackSettings = {
   ...{ endpointUrl: APP_URL, isPinned: false, secret: SECRET },
   ...{ timezone: "UTC", timeoutMaxMs: 3_600_000 },
