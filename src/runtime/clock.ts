@@ -27,12 +27,19 @@ export interface Clock {
 }
 
 /**
- * setTimeout overflows above 2^31-1 ms and wall-clock steps go unnoticed meanwhile, so long waits are cut.
+ * setTimeout overflows above 2^31-1 ms, and counts on when the wall clock is set or the machine has been
+ * asleep; so long waits are cut. Whatever leaps, a timer is at most this late, well within what the schedules
+ * call a hiccup. There are a handful of timers, so it costs a few wake-ups per second.
  */
-const LONGEST_SLEEP_MS = 30_000;
+const LONGEST_SLEEP_MS = 1_000;
 
 export class SystemClock implements Clock {
   readonly kind = "system";
+  readonly #longestSleepMs: number;
+
+  constructor(longestSleepMs = LONGEST_SLEEP_MS) {
+    this.#longestSleepMs = longestSleepMs;
+  }
 
   now(): number {
     return Date.now();
@@ -51,7 +58,11 @@ export class SystemClock implements Clock {
     const arm = () => {
       const waitMs = at - Date.now();
       if (waitMs <= 0) handle = setTimeout(fire, 0);
-      else handle = setTimeout(() => (Date.now() >= at ? fire() : arm()), Math.min(waitMs, LONGEST_SLEEP_MS));
+      else
+        handle = setTimeout(
+          () => (Date.now() >= at ? fire() : arm()),
+          Math.min(waitMs, this.#longestSleepMs),
+        );
     };
     arm();
     return { cancel: () => clearTimeout(handle) };

@@ -244,6 +244,16 @@ describe("One-off deliveries", () => {
     expect(app.sent.length).toBe(1);
   });
 
+  test("can be sent at once, and then not again when they were due", async () => {
+    await using app = await startTestApp();
+    const { json } = await send(app, "POST", "/deliveries", { endpoint: "app", delay: "1h" });
+    expect((await send(app, "POST", `/deliveries/${json.id}/retry`)).status).toBe(200);
+    await advance(app, 0);
+    expect(app.sent.length).toBe(1);
+    await advance(app, 2 * HOUR);
+    expect(app.sent.length).toBe(1);
+  });
+
   test.each([
     [{ delay: "soon" }, "delay: "],
     [{ delay: "1h", at: "2027-01-01T00:00:00Z" }, "not both"],

@@ -3,7 +3,13 @@ import { DAY, HOUR, MINUTE, SECOND } from "../../src/domain/duration.ts";
 import { AppError } from "../../src/domain/errors.ts";
 import type { ScheduleDefinition } from "../../src/domain/schedule-definition.ts";
 import type { Store } from "../../src/storage/contract.ts";
-import { receiverUrl, startEngine, type TestEngine } from "../support/engine.ts";
+import {
+  declareEndpoint,
+  declareSchedule,
+  receiverUrl,
+  startEngine,
+  type TestEngine,
+} from "../support/engine.ts";
 import { FakeClock } from "../support/fake-clock.ts";
 import { withFolder } from "../support/store.ts";
 
@@ -331,6 +337,23 @@ test("runs that waited for their endpoint start as soon as it is there again", a
   await run.declare({ schedules });
   await run.settle();
   expect((await minutes(run)).slice(0, 2)).toEqual([1, 2]);
+});
+
+test("and as soon as somebody makes it while the engine runs", async () => {
+  await using run = await startEngine();
+  const { objects, schedules, commands } = run.engine;
+  const retry = { kind: "ladder", delaysMs: [HOUR], jitter: 0 } as const;
+  const made = await objects.createEndpoint("native", declareEndpoint({ name: "late", retry }));
+  run.receiver.next(receiverUrl("late"), 500);
+  await schedules.create(declareSchedule({ ...beat(), overlap: "queue", endpoint: "late" }));
+  await run.advanceStepwise(2 * MINUTE);
+  await objects.retireEndpoint(made.id);
+  await commands.cancel("default", (await run.delivery()).id);
+  await run.settle();
+  expect(await minutes(run)).toEqual([1]);
+  await objects.createEndpoint("native", declareEndpoint({ name: "late" }));
+  await run.settle();
+  expect(await minutes(run)).toEqual([1, 2]);
 });
 
 test("a thousand schedules that are due at once all run, once", async () => {
