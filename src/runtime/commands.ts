@@ -55,8 +55,8 @@ export interface CommandsOptions {
   /** Hands a report to an attempt that is out now; null: there is none, the stored state decides. */
   readonly reportEarly: (id: Id, report: AckReport) => Promise<boolean | null>;
   readonly onDue: (lane: number, dueAt: number) => void;
-  /** A delivery has ended. */
-  readonly onFinished: () => void;
+  /** The delivery of this number has ended. */
+  readonly onFinished: (seq: number) => void;
   /** What was held for a source may go now. */
   readonly onSourceResumed: () => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
@@ -250,7 +250,7 @@ export class Commands {
       if (!(await store.transition(transition))) continue;
       if (transition.dueAt !== null) onDue(transition.lane, transition.dueAt);
       for (const { lane, dueAt } of transition.followUps) onDue(lane, dueAt);
-      if (isFinal(transition.to)) this.#options.onFinished();
+      if (isFinal(transition.to)) this.#options.onFinished(transition.seq);
       // The next of its line may be due.
       if (transition.line !== undefined) onDue(transition.lane, clock.now());
       this.#options.log.info("delivery.changed", { delivery: showId("delivery", id), to: transition.to });

@@ -287,7 +287,7 @@ export class Engine {
       isStoreHealthy: () => store.health.isHealthy,
       hasRoom: () => !this.retention.isFull(),
       onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
-      onFinished: () => this.scheduler.noteFinished(),
+      onFinished: (seq?: number) => this.scheduler.noteFinished(seq),
       onScheduleChanged: () => this.scheduler.noteChanged(),
       onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
       onEndpointOpened: ({ lane }: Endpoint) => this.parking.sweep(lane, "queued"),

@@ -68,6 +68,7 @@ export interface ScheduleStore {
   dueSchedules(now: number, limit: number): Promise<readonly DueSchedule[]>;
   nextScheduleDueAt(): Promise<number | null>;
   scheduleOfSeq(seq: number): Promise<DueSchedule | null>;
+  scheduleOfDelivery(seq: number): Promise<number | null>;
   schedulesWithWaiting(): Promise<readonly number[]>;
   waitingRuns(seq: number, limit: number): Promise<readonly number[]>;
 }

@@ -52,6 +52,8 @@ export class Scheduler {
   readonly #options: SchedulerOptions;
   /** Schedules of which runs wait for a place; empty as a rule. */
   readonly #waiting = new Set<number>();
+  /** Deliveries that have ended since the last release, by number. */
+  #ended: number[] = [];
   #timer: { readonly at: number; readonly timer: Timer } | null = null;
   #tick: Promise<void> | null = null;
   #isRunning = false;
@@ -98,10 +100,14 @@ export class Scheduler {
     });
   }
 
-  /** A delivery has ended or an endpoint came, perhaps one that a run waits for. */
-  noteFinished(): void {
+  /**
+   * The delivery of this number has ended, and runs of its schedule may wait for that. Without a number: many
+   * have, or an endpoint came, and any schedule may have been waiting.
+   */
+  noteFinished(seq?: number): void {
     if (this.#waiting.size === 0) return;
-    this.#isReleaseWanted = true;
+    if (seq === undefined) this.#isReleaseWanted = true;
+    else this.#ended.push(seq);
     this.#look();
   }
 
@@ -236,11 +242,23 @@ export class Scheduler {
   }
 
   async #releaseAll(): Promise<void> {
-    if (!this.#isReleaseWanted) return;
+    const ended = this.#ended.splice(0);
+    const isAll = this.#isReleaseWanted;
     this.#isReleaseWanted = false;
-    for (const seq of this.#waiting) {
+    // With many schedules waiting, a look at each of them for every delivery that ends would never end.
+    for (const seq of isAll ? this.#waiting : await this.#schedulesOf(ended)) {
       if (!(await this.#release(seq))) this.#waiting.delete(seq);
     }
+  }
+
+  /** Returns the schedules of these deliveries of which runs wait. */
+  async #schedulesOf(deliveries: readonly number[]): Promise<ReadonlySet<number>> {
+    const found = new Set<number>();
+    for (const seq of deliveries) {
+      const schedule = await this.#options.store.scheduleOfDelivery(seq);
+      if (schedule !== null && this.#waiting.has(schedule)) found.add(schedule);
+    }
+    return found;
   }
 
   /** Returns whether runs of this schedule still wait. */

@@ -48,8 +48,8 @@ export interface SettlerOptions {
   readonly probe: Probe;
   /** Something became due in a lane (or, for lane 0, a deadline was set). */
   readonly onDue: (lane: number, dueAt: number) => void;
-  /** A delivery has ended. */
-  readonly onFinished: () => void;
+  /** The delivery of this number has ended. */
+  readonly onFinished: (seq: number) => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
   /** Tells the lane's pace; true: the lane rests from now on. */
   readonly noteOutcome: (lane: number, outcome: Outcome, slowDown: SlowDown | undefined) => boolean;
@@ -102,7 +102,7 @@ export class Settler {
       return this.#settleUnstorable(judged, error);
     }
     this.#parkIfClosed(transition, isDisabled);
-    if (isFinal(transition.to)) this.#options.onFinished();
+    if (isFinal(transition.to)) this.#options.onFinished(transition.seq);
     const isGivenUp = transition.to === "dead" || transition.dueAt === DUE_WHEN_ASKED;
     if (isGivenUp) this.#options.notices.countDead(endpoint, delivery.facts.spec);
     // The next of its line is due.

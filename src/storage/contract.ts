@@ -166,6 +166,8 @@ export interface ScheduleVerbs {
   dueSchedules(now: number, limit: number): Promise<readonly DueSchedule[]>;
   nextScheduleDueAt(): Promise<number | null>;
   scheduleOfSeq(seq: number): Promise<DueSchedule | null>;
+  /** The number of the schedule that a delivery is a run of; null when it is of none, or gone. */
+  scheduleOfDelivery(seq: number): Promise<number | null>;
   /** Retired ones are found by id, too. */
   scheduleById(id: Id): Promise<Schedule | null>;
   scheduleNamed(project: string, name: string): Promise<Schedule | null>;

@@ -65,6 +65,9 @@ export function createScheduleReads(db: Database) {
     "SELECT min(next_due_at) AS at FROM schedule WHERE next_due_at IS NOT NULL",
   );
   const bySeq = db.query<DueRecord, [number]>(`SELECT s.*, ${ACTIVITY} FROM schedule s WHERE s.seq = ?`);
+  const ofDelivery = db.query<{ schedule_seq: number | null }, [number]>(
+    "SELECT schedule_seq FROM delivery WHERE seq = ?",
+  );
   const byId = db.query<ScheduleRecord, [Uint8Array]>("SELECT * FROM schedule WHERE id = ?");
   const byName = db.query<ScheduleRecord, [string, string]>(
     "SELECT * FROM schedule WHERE project = ? AND name = ? AND deleted_at IS NULL",
@@ -98,6 +101,7 @@ export function createScheduleReads(db: Database) {
       const record = bySeq.get(seq);
       return record ? readDue(record) : null;
     },
+    scheduleOfDelivery: (seq: number): number | null => ofDelivery.get(seq)?.schedule_seq ?? null,
     scheduleById: (id: Id): Schedule | null => read(byId.get(idBytes(id))),
     scheduleNamed: (project: string, name: string): Schedule | null => read(byName.get(project, name)),
     schedulesOfDoor: (door: string): Schedule[] => ofDoor.all(door).map(readSchedule),

@@ -288,6 +288,7 @@ function scheduleReads(db: Database, read: <R>(query: () => R) => Promise<R>): S
   return {
     dueSchedules: (now, limit) => read(() => reads.dueSchedules(now, limit)),
     nextScheduleDueAt: () => read(reads.nextScheduleDueAt),
+    scheduleOfDelivery: (seq) => read(() => reads.scheduleOfDelivery(seq)),
     scheduleOfSeq: (seq) => read(() => reads.scheduleOfSeq(seq)),
     scheduleById: (id) => read(() => reads.scheduleById(id)),
     scheduleNamed: (project, name) => read(() => reads.scheduleNamed(project, name)),

@@ -356,6 +356,35 @@ test("and as soon as somebody makes it while the engine runs", async () => {
   expect(await minutes(run)).toEqual([1, 2]);
 });
 
+test("a delivery that ends is no reason to look at the schedules of all others that wait", async () => {
+  const looked: number[] = [];
+  const wrap = (store: Store): Store =>
+    new Proxy(store, {
+      get: (target, name) =>
+        name === "scheduleOfSeq"
+          ? (seq: number) => {
+              looked.push(seq);
+              return target.scheduleOfSeq(seq);
+            }
+          : Reflect.get(target, name),
+    });
+  const retry = { kind: "ladder", delaysMs: [HOUR], jitter: 0 } as const;
+  const schedules = Array.from({ length: 20 }, (_, n) => beat({ name: `s${n}`, overlap: "queue" as const }));
+  await using run = await startEngine({
+    wrap,
+    endpoints: [{ name: "app", retry, concurrency: 64 }],
+    schedules,
+  });
+  run.receiver.always(APP, 500);
+  await run.advanceStepwise(2 * MINUTE);
+  const first = (await run.deliveries())[0];
+  looked.length = 0;
+  await run.engine.commands.cancel("default", first?.id ?? "");
+  await run.settle();
+  expect(looked).toEqual([(await schedule(run, first?.schedule ?? "")).seq]);
+  expect(await run.deliveries()).toHaveLength(21);
+});
+
 test("a thousand schedules that are due at once all run, once", async () => {
   const schedules = Array.from({ length: 1_000 }, (_, n) =>
     beat({ name: `s${n}`, timing: { cron: "0 3 * * *", timezone: "Europe/Berlin" } }),
