@@ -29,6 +29,23 @@ async function untilOver(postern: Postern): Promise<DeliveryView[]> {
   });
 }
 
+/** One without a breaker, and one whose breaker parks and probes: all of it must come to an end. */
+function twice(name: string, url: string) {
+  const breaker = 'breaker = { failures = 3, recovery = "50ms", max_recovery = "50ms" }';
+  return [
+    { name, url, more: `${QUICK}\nbreaker = { failures = 0 }` },
+    { name: `${name}-guarded`, url, more: `${QUICK}\n${breaker}` },
+  ];
+}
+
+async function expectDead(postern: Postern, own: readonly DeliveryView[], error: RegExp): Promise<void> {
+  expect(own.map(({ state, attemptCount }) => [state, attemptCount])).toEqual(
+    Array(EVENTS).fill(["dead", 3]),
+  );
+  const { lastError } = await postern.api<{ lastError: string }>(`/deliveries/${own[0]?.id}`);
+  expect(lastError).toMatch(error);
+}
+
 test("receivers that fail in every way end in dead letters that say why, and delay nobody else", async () => {
   await using healthy = startReceiver();
   await using slow = startReceiver();
@@ -38,9 +55,8 @@ test("receivers that fail in every way end in dead letters that say why, and del
   await using hanging = await startRawReceiver(FAULTS.hang);
   await using dripping = await startRawReceiver(FAULTS.drip);
   await using resetting = await startRawReceiver(FAULTS.resetBeforeHeaders);
-  const refusing = await refusingUrl();
   const faulty = {
-    refusing: { url: refusing, error: /refused/ },
+    refusing: { url: await refusingUrl(), error: /refused/ },
     hanging: { url: hanging.url, error: /time/ },
     dripping: { url: dripping.url, error: /time/ },
     resetting: { url: resetting.url, error: /clos|reset/ },
@@ -51,15 +67,7 @@ test("receivers that fail in every way end in dead letters that say why, and del
   const names = Object.keys(faulty) as (keyof typeof faulty)[];
   const config = configText({
     endpoints: [
-      // One of each with a breaker that parks and probes, and one without: all of it must come to an end.
-      ...names.flatMap((name) => [
-        { name, url: faulty[name].url, more: `${QUICK}\nbreaker = { failures = 0 }` },
-        {
-          name: `${name}-guarded`,
-          url: faulty[name].url,
-          more: `${QUICK}\nbreaker = { failures = 3, recovery = "50ms", max_recovery = "50ms" }`,
-        },
-      ]),
+      ...names.flatMap((name) => twice(name, faulty[name].url)),
       { name: "healthy", url: healthy.url },
       { name: "ordered", url: slow.url, more: 'ordering = "endpoint"' },
     ],
@@ -83,19 +91,19 @@ test("receivers that fail in every way end in dead letters that say why, and del
     Array.from({ length: EVENTS }, (_, index) => `event-${index}`),
   );
   for (const name of names) {
-    for (const endpoint of [name, `${name}-guarded`]) {
-      const own = all.filter((delivery) => delivery.endpoint === endpoint);
-      expect(own.map(({ state, attemptCount }) => [state, attemptCount])).toEqual(
-        Array(EVENTS).fill(["dead", 3]),
-      );
-      const { lastError } = await postern.api<{ lastError: string }>(`/deliveries/${own[0]?.id}`);
-      expect(lastError).toMatch(faulty[name].error);
-    }
+    await expectDead(
+      postern,
+      all.filter(({ endpoint }) => endpoint === name),
+      faulty[name].error,
+    );
+    await expectDead(
+      postern,
+      all.filter(({ endpoint }) => endpoint === `${name}-guarded`),
+      faulty[name].error,
+    );
   }
-  for (const endpoint of ["healthy", "ordered"]) {
-    const states = all.filter((delivery) => delivery.endpoint === endpoint).map(({ state }) => state);
-    expect(new Set(states)).toEqual(new Set(["succeeded"]));
-  }
+  const others = all.filter(({ endpoint }) => endpoint === "healthy" || endpoint === "ordered");
+  expect(new Set(others.map(({ state }) => state))).toEqual(new Set(["succeeded"]));
 }, 60_000);
 
 const KEYS = ["a", "b", "c", "d", "e"];

@@ -68,7 +68,7 @@ describe("An endpoint", () => {
       sign: [{ scheme: "github", secrets: [{ value: "s", until: "2030-01-01T00:00:00Z" }] }],
       retry: { kind: "exponential", delayMs: 1_000, attemptsMax: 3 },
       rate: { perSecond: 2.5 },
-      breaker: { failures: 3 },
+      breaker: { failures: 3, rate: { ratio: 0.5, windowMs: 60_000, samplesMin: 20 } },
       ack: { deadlineMs: 1_000, deadlineMaxMs: 2_000 },
       pacing: { ordering: "key", poison: { kind: "skip", after: 2 }, slowStart: false },
     });
@@ -76,7 +76,11 @@ describe("An endpoint", () => {
       headerNames: ["X-Tenant"],
       retry: { kind: "exponential", factor: 2, delayMaxMs: 3_600_000, attemptsMax: 3, jitter: 0.2 },
       rate: { perSecond: 2.5, burst: 3 },
-      breaker: { failuresMax: 3, recoveryMs: 30_000 },
+      breaker: { failuresMax: 3, recoveryMs: 30_000, rate: { ratio: 0.5 } },
+      pacing: {
+        ...{ ordering: "key", poison: { kind: "skip", after: 2 }, keyRate: null, slowStart: false },
+        ...{ drainPerSecond: null, disableAfterMs: "default" },
+      },
       ack: { deadlineMs: 1_000 },
       secrets: [{ scheme: "github", value: "s", until: "2030-01-01T00:00:00.000Z" }],
     });

@@ -91,6 +91,15 @@ const RATE = Type.Object(
   CLOSED,
 );
 
+const FAILURE_RATE = Type.Object(
+  {
+    ratio: Type.Number({ exclusiveMinimum: 0, maximum: 1 }),
+    windowMs: Type.Integer({ minimum: 1, maximum: DAYS_MS }),
+    samplesMin: COUNT,
+  },
+  { ...CLOSED, description: "This share of failures within a window opens it, too." },
+);
+
 const POISON = Type.Union([
   Type.Object({ kind: oneOf(["block", "park"]) }, CLOSED),
   Type.Object({ kind: Type.Literal("skip"), after: Type.Optional(nullable(COUNT)) }, CLOSED),
@@ -130,6 +139,10 @@ const CHANGE_MEMBERS = {
           Type.Integer({ minimum: 0, maximum: 1_000_000, description: "In a row; 0: never opens." }),
         ),
         recoveryMs: Type.Optional(Type.Integer({ minimum: 1, maximum: DAYS_MS })),
+        recoveryMaxMs: Type.Optional(
+          Type.Integer({ minimum: 1, maximum: DAYS_MS, description: "The wait grows up to this." }),
+        ),
+        rate: Type.Optional(FAILURE_RATE),
       },
       CLOSED,
     ),

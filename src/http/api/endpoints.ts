@@ -6,6 +6,7 @@ import { showId } from "../../domain/id.ts";
 import { publicKeysOf } from "../../domain/signature/index.ts";
 import type { Directory } from "../../runtime/directory.ts";
 import type { ApiDeps } from "./deps.ts";
+import { PACING_SHOWN, showPacing } from "./pacing.ts";
 import { pageOfLiving } from "./page.ts";
 import { findEndpoint, PAGE_QUERY, queryOf } from "./query.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
@@ -114,6 +115,7 @@ export const ENDPOINT_MEMBERS = {
     },
     { additionalProperties: false },
   ),
+  pacing: PACING_SHOWN,
   createdAt: INSTANT,
   updatedAt: INSTANT,
   retiredAt: nullable(INSTANT),
@@ -177,6 +179,7 @@ export function showEndpoint(endpoint: Endpoint, { breakers, lanes }: ApiDeps): 
       restUntil: showOptionalInstant(lane.restUntil),
       isDraining: lane.isDraining,
     },
+    pacing: showPacing(endpoint),
     createdAt: showInstant(endpoint.createdAt),
     updatedAt: showInstant(endpoint.updatedAt),
     retiredAt: showOptionalInstant(endpoint.deletedAt),
