@@ -43,12 +43,16 @@ export interface DispatcherOptions {
   readonly ackUrls: (deliveryId: Id, attempt: number, expiresAt: number) => AckUrls;
   readonly isStoreHealthy: () => boolean;
   readonly release: (hold: Hold, isUsed: boolean) => void;
+  readonly handOver: (hold: Hold) => void;
+  readonly rest: (lane: number, until: number) => void;
   /** An untouched delivery is back in the queue, due then. */
   readonly onDue: (lane: number, dueAt: number) => void;
 }
 
 /** How long a delivery rests that was given back because the store was down. */
 const GIVEN_BACK_MS = 1_000;
+/** How long a lane rests whose listeners have enough: short for them, long for the store. */
+const FULL_REST_MS = 250;
 /** After the drain limit: for the last commit, which a file that cannot be written would keep for ever. */
 const LAST_COMMIT_MS = 1_000;
 
@@ -195,9 +199,13 @@ export class Dispatcher {
     const offered = listeners.offer(claimed.position.lane, () => this.#input(attempt));
     if (offered === "full") {
       breakers.abandon(endpoint, startedAt);
-      return this.#giveBack(claimed, hold, GIVEN_BACK_MS);
+      this.#options.rest(claimed.position.lane, startedAt + FULL_REST_MS);
+      return this.#giveBack(claimed, hold, 0);
     }
-    if (offered !== null) return this.#receive(attempt, offered);
+    if (offered !== null) {
+      this.#options.handOver(hold);
+      return this.#receive(attempt, offered);
+    }
     const request = this.#makeRequest(attempt);
     if (!("url" in request)) {
       // Nothing was sent, which says nothing about the target: if this was to be the probe, the next one is.

@@ -294,6 +294,8 @@ export class Engine {
       noteResult: createResultNotes({ directory, nextId, log: this.#options.log }),
       reserve: lanes.reserve.bind(lanes),
       release: lanes.release.bind(lanes),
+      handOver: lanes.handOver.bind(lanes),
+      rest: lanes.rest.bind(lanes),
       begin: lanes.begin.bind(lanes),
       abandon: lanes.abandon.bind(lanes),
       noteOutcome: lanes.noteOutcome.bind(lanes),

@@ -100,3 +100,15 @@ export function redefine<Claimed>(lane: Lane<Claimed>, endpoint: Endpoint, now: 
 export function isClosed(endpoint: Endpoint): boolean {
   return endpoint.pausedAt !== null || endpoint.disabledAt !== null;
 }
+
+/** What is shown of a lane; of one that is not known, nothing but zeroes. */
+export function overviewOf<Claimed>(lane: Lane<Claimed> | undefined, now: number): LaneOverview {
+  return {
+    inFlight: lane?.use.inFlight ?? 0,
+    nextDueAt: lane?.nextDueAt ?? null,
+    averageHoldMs: lane?.use.averageHoldMs ?? null,
+    concurrency: lane?.pace.concurrency ?? 0,
+    restUntil: lane?.pace.restUntil(now) ?? null,
+    isDraining: lane?.pace.isDraining ?? false,
+  };
+}

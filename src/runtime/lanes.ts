@@ -25,6 +25,7 @@ import {
   type LaneOverview,
   type LanesOptions,
   newLane,
+  overviewOf,
   type Place,
   type Reservation,
   redefine,
@@ -181,6 +182,23 @@ export class Lanes<Claimed> {
     this.#pump(lane);
   }
 
+  /**
+   * A connected listener has taken over what holds the slot: others may have it, the lane still counts it.
+   */
+  handOver(hold: Hold): void {
+    const lane = this.#lanes.get(hold.lane);
+    if (!lane) return;
+    const { slots, clock } = this.#options;
+    slots.handOver(lane.use, hold.ticket, clock.monotonicMs());
+    this.#serveRing();
+    this.#pump(lane);
+  }
+
+  /** Nothing goes out of this lane before that instant. */
+  rest(number: number, until: number): void {
+    this.#lanes.get(number)?.pace.rest(until);
+  }
+
   /** A breaker changed: all lanes that it guards look again. `isClosed`: they may go on, after an outage. */
   wakeAfterBreaker(endpoint: Endpoint, isClosed: boolean): void {
     const key = this.#options.breakers.key(endpoint);
@@ -199,15 +217,7 @@ export class Lanes<Claimed> {
   }
 
   overview(number: number): LaneOverview {
-    const lane = this.#lanes.get(number);
-    return {
-      inFlight: lane?.use.inFlight ?? 0,
-      nextDueAt: lane?.nextDueAt ?? null,
-      averageHoldMs: lane?.use.averageHoldMs ?? null,
-      concurrency: lane?.pace.concurrency ?? 0,
-      restUntil: lane?.pace.restUntil(this.#options.clock.now()) ?? null,
-      isDraining: lane?.pace.isDraining ?? false,
-    };
+    return overviewOf(this.#lanes.get(number), this.#options.clock.now());
   }
 
   /** True when nothing is due and nothing is being claimed: what a virtual clock calls settled. */

@@ -2,8 +2,8 @@
  * The pace of one lane: what its rate, a receiver's wish and a past outage leave of its concurrency.
  *
  *   rate     a token bucket, always
- *   rest     no attempt before an instant: a receiver answered with Retry-After. The lane waits, not only the
- *            delivery that was answered
+ *   rest     no attempt before an instant: a receiver answered with Retry-After, or connected listeners have
+ *            enough. The lane waits, not only the delivery that was answered
  *   ramp     after an outage concurrency grows from one: it doubles each time that as many attempts in a row
  *            succeed, halves with each failure, and is gone once it reaches what the endpoint allows. A
  *            receiver that says "too many" without saying until when halves it, too
@@ -101,6 +101,10 @@ export class Pace {
     const perSecond = perSecondOf(this.#endpoint);
     if (perSecond === null) return;
     this.#drain = new TokenBucket({ perSecond, burst: Math.ceil(perSecond / DRAIN_BURST_SHARE) }, now);
+  }
+
+  rest(until: number): void {
+    this.#restUntil = Math.max(this.#restUntil, until);
   }
 
   /** Nothing overdue is left. */

@@ -36,6 +36,8 @@ export interface SlotUse {
   averageHoldMs: number | null;
   /** Monotonic instants at which the attempts in flight took their slots, oldest first. */
   readonly takenAt: Set<SlotTicket>;
+  /** Attempts that a connected listener has: they count in the lane, and take nothing of what lanes share. */
+  readonly handed: Set<SlotTicket>;
 }
 
 export interface SlotTicket {
@@ -43,7 +45,7 @@ export interface SlotTicket {
 }
 
 export function newSlotUse(): SlotUse {
-  return { inFlight: 0, averageHoldMs: null, takenAt: new Set() };
+  return { inFlight: 0, averageHoldMs: null, takenAt: new Set(), handed: new Set() };
 }
 
 export class Slots {
@@ -69,7 +71,7 @@ export class Slots {
     const free = this.#total - this.#used;
     if (free <= 0 || wanted <= 0) return 0;
     if (isFast(use, monotonicMs)) {
-      const base = Math.max(0, FAST_BASE - use.inFlight);
+      const base = Math.max(0, FAST_BASE - use.takenAt.size);
       return wanted <= base
         ? Math.min(wanted, free)
         : this.#fastAllowance(wanted, { base, free, monotonicMs });
@@ -78,7 +80,7 @@ export class Slots {
     if (open <= 0) return 0;
     const pool = Math.floor(this.#total * UNPROVEN_POOL) - this.#used;
     const share = Math.max(1, Math.floor(pool / UNPROVEN_SHARE));
-    return Math.max(0, Math.min(wanted, open, share - use.inFlight));
+    return Math.max(0, Math.min(wanted, open, share - use.takenAt.size));
   }
 
   #fastAllowance(
@@ -107,15 +109,32 @@ export class Slots {
 
   /** Gives a slot back. `isUsed` false means that nothing was sent, which says nothing about the receiver. */
   giveBack(use: SlotUse, ticket: SlotTicket, options: { isUsed: boolean; monotonicMs: number }): void {
-    if (!use.takenAt.delete(ticket)) return;
+    if (use.handed.delete(ticket)) use.inFlight -= 1;
+    if (!this.#free(use, ticket)) return;
+    use.inFlight -= 1;
+    if (options.isUsed) noteHold(use, options.monotonicMs - ticket.at);
+  }
+
+  /**
+   * A connected listener has the attempt now: it holds no request, and so no slot, until it is given back.
+   */
+  handOver(use: SlotUse, ticket: SlotTicket, monotonicMs: number): void {
+    if (!this.#free(use, ticket)) return;
+    use.handed.add(ticket);
+    noteHold(use, monotonicMs - ticket.at);
+  }
+
+  #free(use: SlotUse, ticket: SlotTicket): boolean {
+    if (!use.takenAt.delete(ticket)) return false;
     this.#used -= 1;
     this.#prompt.delete(ticket);
-    use.inFlight -= 1;
-    if (!options.isUsed) return;
-    const heldMs = options.monotonicMs - ticket.at;
-    const average = use.averageHoldMs;
-    use.averageHoldMs = average === null ? heldMs : average + (heldMs - average) * AVERAGE_WEIGHT;
+    return true;
   }
+}
+
+function noteHold(use: SlotUse, heldMs: number): void {
+  const average = use.averageHoldMs;
+  use.averageHoldMs = average === null ? heldMs : average + (heldMs - average) * AVERAGE_WEIGHT;
 }
 
 /** Whether the lane has earned the first rule. */

@@ -127,3 +127,14 @@ test("a heap wakes everything once, in order, at the instant set last", () => {
     { numRuns: 200, seed: 7 },
   );
 });
+
+test("an attempt that a connected listener has takes no slot, and still counts in its lane", () => {
+  const slots = new Slots(8);
+  const use = newSlotUse();
+  const ticket = slots.take(use, 0);
+  slots.handOver(use, ticket, 5);
+  expect([slots.used, use.inFlight, isFast(use, 10_000)]).toEqual([0, 1, true]);
+  slots.giveBack(use, ticket, { isUsed: true, monotonicMs: 10_000 });
+  slots.giveBack(use, ticket, { isUsed: true, monotonicMs: 10_000 });
+  expect([slots.used, use.inFlight, use.averageHoldMs]).toEqual([0, 0, 5]);
+});

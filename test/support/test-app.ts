@@ -112,6 +112,9 @@ export interface TestApp extends AsyncDisposable {
   declare(
     change: Pick<TestAppOptions, "sources" | "endpoints" | "subscriptions" | "schedules">,
   ): Promise<void>;
+  /** What a stop and a reload do for the dialects. */
+  stopDialects(): Promise<void>;
+  reconcileDialects(settings: readonly ProjectSettings[]): Promise<void>;
   /** Resolves when everything submitted so far is stored, rejections included, which no answer waits for. */
   flush(): Promise<void>;
   /** Turns the event loop until nothing has been written for a while. */
@@ -187,6 +190,8 @@ export async function startTestApp(options: TestAppOptions = {}): Promise<TestAp
     routes: createApiRoutes(deps),
     ...requestVerbs(server, createApiRoutes(deps)),
     declare: async (change) => void (await engine.reconcile(declarationsOf({ ...options, ...change }))),
+    stopDialects: () => dialects.stop(),
+    reconcileDialects: (settings) => dialects.reconcile(settings),
     flush: () => store.heartbeat(clock.now()),
     settle: () => settle(store),
     async advance(byMs) {

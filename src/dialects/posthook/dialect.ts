@@ -1,5 +1,6 @@
 /** Posthook, as app.ts knows it. */
 import type { Dialect, DialectContext, DialectServices } from "../../http/dialect.ts";
+import { Listening } from "./listening.ts";
 import { POSTHOOK_PROFILE } from "./profile.ts";
 import { Projects } from "./projects.ts";
 import { createPosthookDoor } from "./routes.ts";
@@ -8,8 +9,15 @@ export const POSTHOOK: Dialect = { name: "posthook", profiles: [POSTHOOK_PROFILE
 
 function open(context: DialectContext): DialectServices {
   const projects = new Projects(context);
+  const listening = new Listening(context, projects);
   return {
-    doors: [createPosthookDoor({ context, projects })],
-    reconcile: (settings) => projects.reconcile(settings),
+    doors: [createPosthookDoor({ context, projects, listening })],
+    async reconcile(settings) {
+      await projects.reconcile(settings);
+      listening.review();
+    },
+    async stop() {
+      listening.stop();
+    },
   };
 }

@@ -22,7 +22,7 @@ const ASYNC_MAX_MS = 10_800 * SECOND;
  * How long a callback URL is told from a forgery: longer than any deadline, so that a late report gets its
  * 410.
  */
-const CALLBACK_MS = DAY;
+export const CALLBACK_MS = DAY;
 
 const utf8 = new TextDecoder();
 const bytes = new TextEncoder();
@@ -43,7 +43,7 @@ const envelope: Envelope = (input) => {
 };
 
 /** Returns what goes out, whether as a request or, forwarded, inside of a frame. */
-function deliveryOf({ delivery, endpoint, payload, attempt, now, wallNow }: EnvelopeInput): {
+export function deliveryOf({ delivery, endpoint, payload, attempt, now, wallNow }: EnvelopeInput): {
   readonly headers: Headers;
   readonly body: string;
 } {
@@ -80,7 +80,7 @@ function judge(answer: Answer, isAsync: boolean, now: number): Outcome {
 /**
  * Section 13: absent, unreadable and not positive mean the default; the rest is brought within the bounds.
  */
-function asyncTimeoutMs(asked: string | number | null): number {
+export function asyncTimeoutMs(asked: string | number | null): number {
   const seconds = asked === null || asked === "" ? Number.NaN : Number(asked);
   if (!Number.isInteger(seconds) || seconds <= 0) return ASYNC_DEFAULT_MS;
   return Math.min(Math.max(seconds * SECOND, ASYNC_MIN_MS), ASYNC_MAX_MS);

@@ -45,6 +45,10 @@ export class Projects {
     this.#settings = settings;
   }
 
+  allowsListening(project: string): boolean {
+    return this.#settings.get(project)?.hasWebsocket ?? false;
+  }
+
   /** Throws forbidden for a project that the configuration does not open to Posthook's clients. */
   get(project: string): PosthookProject {
     const settings = this.#settings.get(project);

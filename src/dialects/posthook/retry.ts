@@ -61,6 +61,13 @@ function ruleOf(override: RetryOverride): RetryRule {
   };
 }
 
+/** Section 8: maxAttempts is one more than the retries. */
+export function attemptsMaxOf(spec: string | null, projectRule: RetryRule): number {
+  const { retryOverride } = specOf(spec);
+  const rule = retryOverride === undefined ? projectRule : ruleOf(retryOverride);
+  return rule.kind === "exponential" ? rule.attemptsMax : 1;
+}
+
 export const posthookPolicy: Policy = ({ rule: projectRule, attempt, spec = null, now, random }) => {
   const { retryOverride } = specOf(spec);
   const rule = retryOverride === undefined ? projectRule : ruleOf(retryOverride);

@@ -11,6 +11,7 @@ import type { Door, RequestContext } from "../../http/door.ts";
 import { Bulk, OPERATIONS } from "./bulk.ts";
 import { DATA_BYTES_MAX } from "./draft.ts";
 import { Hooks, QuotaError, quotaHeaders } from "./hooks.ts";
+import { type Listening, SOCKET_PATH } from "./listening.ts";
 import { listHooks } from "./listing.ts";
 import type { PosthookProject, Projects } from "./projects.ts";
 import { refusalOf } from "./wire.ts";
@@ -18,20 +19,29 @@ import { refusalOf } from "./wire.ts";
 export interface PosthookDoorOptions {
   readonly context: DialectContext;
   readonly projects: Projects;
+  readonly listening: Listening;
 }
 
 /** Room for the members around `data`, and for a thousand ids. */
 const BODY_BYTES_MAX = DATA_BYTES_MAX + 32_768;
 const HOOKS = "/v1/hooks";
 
-export function createPosthookDoor({ context, projects }: PosthookDoorOptions): Door {
-  const routes = new Routes(context, projects);
+export function createPosthookDoor({ context, projects, listening }: PosthookDoorOptions): Door {
+  const routes = new Routes({ context, projects, listening });
   return {
     name: "Posthook",
-    claims: { main: [HOOKS, `${HOOKS}/*`] },
+    claims: { main: [HOOKS, `${HOOKS}/*`, SOCKET_PATH, `${SOCKET_PATH}/*`] },
     async handle(request, requestContext) {
       try {
         return await routes.answer(request, requestContext);
+      } catch (error) {
+        return answerError(error, context, requestContext);
+      }
+    },
+    upgrade(request, requestContext) {
+      if (requestContext.path !== SOCKET_PATH) return this.handle(request, requestContext);
+      try {
+        return listening.connect(requestContext);
       } catch (error) {
         return answerError(error, context, requestContext);
       }
@@ -45,8 +55,11 @@ class Routes {
   readonly #hooks: Hooks;
   readonly #bulk: Bulk;
 
-  constructor(context: DialectContext, projects: Projects) {
+  readonly #listening: Listening;
+
+  constructor({ context, projects, listening }: PosthookDoorOptions) {
     this.#context = context;
+    this.#listening = listening;
     this.#projects = projects;
     this.#hooks = new Hooks(context);
     this.#bulk = new Bulk(context);
@@ -60,6 +73,10 @@ class Routes {
       const project = this.#open(principal, "read");
       return answer(200, await listHooks(this.#context.datedReads, project, search));
     }
+    if (path === `${SOCKET_PATH}/ticket` && method === "POST") {
+      return answer(200, this.#listening.ticket(this.#open(principal, "admin"), hashOf(request)));
+    }
+    if (!path.startsWith(`${HOOKS}/`)) throw new AppError("not_found", "not found");
     const [name = "", operation, ...rest] = path.slice(HOOKS.length + 1).split("/");
     if (name === "bulk" && method === "POST" && rest.length === 0) {
       return this.#runBulk(operation ?? "", request, principal);
@@ -111,6 +128,10 @@ class Routes {
 function authenticateHere(headers: Headers, { directory }: Pick<DialectContext, "directory">): Principal {
   const key = headers.get("x-api-key");
   return authenticate(new Headers(key === null ? {} : { "x-api-key": key }), directory);
+}
+
+function hashOf({ headers }: Request): string {
+  return new Bun.CryptoHasher("sha256").update(headers.get("x-api-key") ?? "").digest("hex");
 }
 
 function decode(segment: string): string {

@@ -3,7 +3,7 @@ import { createHmac } from "node:crypto";
 import { POSTHOOK } from "../../../src/dialects/posthook/dialect.ts";
 import type { PosthookSettings, ProjectSettings } from "../../../src/domain/project-settings.ts";
 import { ScriptedSender, type Sent, type Step } from "../../support/scripted-sender.ts";
-import { KEYS, startTestApp, type TestApp } from "../../support/test-app.ts";
+import { KEYS, startTestApp, type TestApp, type TestAppOptions } from "../../support/test-app.ts";
 
 export const DOMAIN = "https://app.example.com";
 export const PATH = "/hooks/demo";
@@ -143,18 +143,29 @@ export class Posthook implements AsyncDisposable {
   }
 }
 
-export async function startPosthook(settings: Partial<PosthookSettings> = {}): Promise<Posthook> {
-  return startWith([
-    { project: "default", posthook: { ...SETTINGS, ...settings } },
-    { project: "other", posthook: { ...SETTINGS, domain: "https://other.example.com" } },
-  ]);
+export async function startPosthook(
+  settings: Partial<PosthookSettings> = {},
+  listeners: TestAppOptions["listeners"] = [],
+): Promise<Posthook> {
+  return startWith(settingsOf(settings), listeners);
 }
 
-export async function startWith(settings: readonly ProjectSettings[]): Promise<Posthook> {
+export function settingsOf(settings: Partial<PosthookSettings> = {}): ProjectSettings[] {
+  return [
+    { project: "default", posthook: { ...SETTINGS, ...settings } },
+    { project: "other", posthook: { ...SETTINGS, domain: "https://other.example.com" } },
+  ];
+}
+
+export async function startWith(
+  settings: readonly ProjectSettings[],
+  listeners: TestAppOptions["listeners"] = [],
+): Promise<Posthook> {
   let receiver: ScriptedSender | null = null;
   const app = await startTestApp({
     dialects: [POSTHOOK],
     settings,
+    listeners,
     createSender: (clock) => {
       receiver = new ScriptedSender(clock);
       return receiver;
