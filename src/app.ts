@@ -191,6 +191,8 @@ class PosternApp implements App {
       sends: engine.sends,
       sources: engine.sources,
       history: store,
+      exports: store,
+      tokenKey: store.tokenKey,
       dated: engine.dated,
       keyUses: store,
       datedReads: store,

@@ -30,6 +30,8 @@ export interface HistoryFilter {
   readonly after?: HistoryPlace | null;
   readonly limit: number;
   readonly isOldestFirst?: boolean;
+  /** Never on the thread that serves requests: one of very many pages. */
+  readonly isInBackground?: boolean;
   /** Leaves out what was erased. */
   readonly isLivingOnly?: boolean;
 }

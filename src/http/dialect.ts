@@ -4,6 +4,7 @@
  */
 
 import type { DatedReads } from "../domain/dated.ts";
+import type { ExportVerbs } from "../domain/export.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
 import type { ProjectSettings } from "../domain/project-settings.ts";
@@ -32,6 +33,9 @@ export interface DialectContext extends NativeDoorsOptions {
   readonly sends: Sends;
   readonly sources: SourceWrites;
   readonly history: HistoryReads;
+  readonly exports: ExportVerbs;
+  /** What tokens in URLs are proven with. */
+  readonly tokenKey: Uint8Array;
   readonly dated: Dated;
   readonly listeners: Listeners;
   /** Without a trailing slash; where WebSockets are opened. */

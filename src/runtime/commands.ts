@@ -2,7 +2,7 @@
  * The verbs that every front door shares: what an operator or a client may do to deliveries, endpoints and
  * sources.
  */
-import type { AckReport } from "../domain/attempt.ts";
+import type { AckReport, AttemptRecord, Outcome } from "../domain/attempt.ts";
 import {
   cancel,
   confirm,
@@ -15,6 +15,7 @@ import {
   reschedule,
   restore,
   retryNow,
+  settle,
   type Transition,
 } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
@@ -73,6 +74,11 @@ interface FetchInput {
 /** Bodies of one fetch, in memory at once. */
 const FETCH_BYTES_MAX = 8 * 1_048_576;
 
+interface PulledResult {
+  readonly status: number;
+  readonly durationMs: number;
+}
+
 type Decide = (position: DeliveryPosition, now: number) => Transition | null;
 
 /** A decision that lost a race is made again this often before the caller is told. */
@@ -108,6 +114,39 @@ export class Commands {
   /** Sends a finished delivery again under its id. AppError: also gone, when its body was purged. */
   replay(project: string, id: Id): Promise<Transition> {
     return this.#change(project, id, { verb: "replayed", decide: replay, needsPayload: true });
+  }
+
+  /**
+   * Pull mode: a consumer that delivers further tells how that went, which is the delivery's one attempt.
+   * False when it had ended before.
+   */
+  async report(project: string, id: Id, { status, durationMs }: PulledResult): Promise<boolean> {
+    // It may be marked as handed out just now, by whoever handed it out.
+    for (let race = 0; race < RACES_MAX; race += 1) {
+      const { position } = await this.#locate(project, id);
+      const isOpen = position.state === "stored" || position.state === "fetched";
+      if (position.lane > 0 || !isOpen) return false;
+      if (await this.#settlePulled(position, { status, durationMs })) return true;
+    }
+    return false;
+  }
+
+  #settlePulled(position: DeliveryPosition, { status, durationMs }: PulledResult): Promise<boolean> {
+    const { store, clock } = this.#options;
+    const now = clock.now();
+    const isGood = status >= 200 && status < 300;
+    const text = `HTTP ${status}`;
+    const outcome: Outcome = isGood
+      ? { kind: "succeeded", status }
+      : { kind: "failed", failure: "status", status, text, retryAfterMs: null };
+    const attempt: AttemptRecord = {
+      ...{ number: position.attemptCount + 1, startedAt: now - durationMs, durationMs, status },
+      ...{ outcome: outcome.kind, excerpt: null, detail: null },
+      failure: isGood ? null : "status",
+      error: isGood ? null : text,
+    };
+    const settlement = { outcome, attempt, decision: null, followUps: [] };
+    return store.transition(settle(position, settlement, now));
   }
 
   /** Pull mode: marks one delivery as handed out. AppError: invalid_state when it was before. */

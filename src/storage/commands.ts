@@ -7,6 +7,7 @@ import type { CallbackConfigDefinition } from "../domain/callback.ts";
 import type { Removal } from "../domain/dated.ts";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { NewEvent } from "../domain/event.ts";
+import type { ExportRecord } from "../domain/export.ts";
 import type { FunctionHost } from "../domain/function.ts";
 import type { Id } from "../domain/id.ts";
 import type { Lookup } from "../domain/reads.ts";
@@ -29,6 +30,7 @@ import type {
 import { createDeliveryInserter, type DeliveryInserter } from "./deliveries.ts";
 import { createEndpointWrites } from "./endpoints.ts";
 import { createEventWrites } from "./events.ts";
+import { createExportWrites } from "./exports.ts";
 import { createFailingWrites } from "./failing.ts";
 import { createFunctionHostWrites } from "./function-hosts.ts";
 import { Journal } from "./journal.ts";
@@ -54,6 +56,9 @@ export type Command =
   | { readonly verb: "accept"; readonly event: NewEvent }
   | { readonly verb: "createDelivery"; readonly delivery: NewDelivery; readonly now: number }
   | { readonly verb: "send"; readonly send: NewSend }
+  | { readonly verb: "putExport"; readonly record: ExportRecord }
+  | { readonly verb: "addExportPart"; readonly id: Id; readonly number: number; readonly text: string }
+  | { readonly verb: "removeExport"; readonly id: Id }
   | { readonly verb: "erase"; readonly id: Id; readonly project: string; readonly now: number }
   | { readonly verb: "createCharged"; readonly charged: ChargedDelivery }
   | { readonly verb: "removeDelivery"; readonly removal: Removal }
@@ -196,6 +201,7 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
     createDelivery: ({ delivery, now }) =>
       insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
     ...createSendWrites(db, insertDelivery),
+    ...createExportWrites(db),
     createCharged: ({ charged }) => createCharged(charged),
     removeDelivery: ({ removal }) => removeDelivery(removal),
     claim: ({ input }) => claim(input),

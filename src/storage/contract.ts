@@ -13,6 +13,7 @@ import type { DeliveryPosition, NewDelivery, NewPayload, Transition } from "../d
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Accepted, NewEvent } from "../domain/event.ts";
 import type { FunctionReads } from "../domain/execution.ts";
+import type { ExportVerbs } from "../domain/export.ts";
 import type { FunctionHost } from "../domain/function.ts";
 import type { HistoryReads } from "../domain/history.ts";
 import type { Id } from "../domain/id.ts";
@@ -208,6 +209,7 @@ export interface Store
   extends FunctionReads,
     ListReads,
     HistoryReads,
+    ExportVerbs,
     DatedReads,
     ScheduleVerbs,
     CallbackVerbs,

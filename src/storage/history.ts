@@ -54,7 +54,8 @@ interface Row {
  * True when an index bounds what a page costs. A filter for what succeeded steps over everything else, a
  * type over every other one, and nobody knows how much that is.
  */
-export function isBoundedHistory({ states, eventType }: HistoryFilter): boolean {
+export function isBoundedHistory({ states, eventType, isInBackground }: HistoryFilter): boolean {
+  if (isInBackground) return false;
   return eventType === undefined && (states === undefined || !states.includes("succeeded"));
 }
 

@@ -8,12 +8,14 @@
 import type { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { AppError } from "../domain/errors.ts";
+import type { ExportVerbs } from "../domain/export.ts";
 import { openBulks } from "./bulks.ts";
 import { loadCallbackConfigs } from "./callbacks.ts";
 import { type Command, createApply, type RotationCommand } from "./commands.ts";
 import type { Definitions, KeyRotationVerbs, ScheduleVerbs, Store, StoreOptions } from "./contract.ts";
 import { openReader, openWriter, StoreOpenError } from "./database.ts";
 import { loadEndpoints } from "./endpoints.ts";
+import { createExportReads } from "./exports.ts";
 import { loadFailing } from "./failing.ts";
 import { loadFunctionHosts } from "./function-hosts.ts";
 import { readHistoryEntry, readHistoryOfEvent } from "./history.ts";
@@ -140,6 +142,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     historyEntry: (lookup) => read(() => readHistoryEntry(readDb, lookup)),
     historyOfEvent: (lookup) => read(() => readHistoryOfEvent(readDb, lookup)),
     historyAttempts: (seq) => read(() => listAttempts(readDb, seq)),
+    ...exportReads(readDb, read),
     openBulks: () => read(() => openBulks(readDb)),
     pull: (input) => read(() => readPull(readDb, input)),
     close: () => {
@@ -172,6 +175,10 @@ function writingVerbs(
         { weightBytes: send.delivery.payload.body.byteLength + COMMAND_BYTES },
       ),
     erase: (input) => submit({ verb: "erase", ...input }),
+    putExport: (record) => submit({ verb: "putExport", record }),
+    addExportPart: (part) =>
+      writer.submit({ verb: "addExportPart", ...part }, { weightBytes: part.text.length + COMMAND_BYTES }),
+    removeExport: (id) => submit({ verb: "removeExport", id }),
     createCharged: (charged) =>
       writer.submit(
         { verb: "createCharged", charged },
@@ -278,6 +285,18 @@ function rotationVerbs(
       sealing.finish();
       emptyLog(db);
     },
+  };
+}
+
+function exportReads(
+  db: Database,
+  read: <R>(query: () => R) => Promise<R>,
+): Omit<ExportVerbs, Command["verb"]> {
+  const reads = createExportReads(db);
+  return {
+    exportById: (id) => read(() => reads.exportById(id)),
+    exportsOf: (project) => read(() => reads.exportsOf(project)),
+    exportPart: (id, number) => read(() => reads.exportPart(id, number)),
   };
 }
 

@@ -388,6 +388,8 @@ function contextOf(
     sends: engine.sends,
     sources: engine.sources,
     history: store,
+    exports: store,
+    tokenKey: store.tokenKey,
     dated: engine.dated,
     listeners: engine.listeners,
     socketUrl: "ws://api.example",

@@ -7,22 +7,35 @@ import { authenticate, authorize, type Principal } from "../../http/auth.ts";
 import type { Door, RequestContext } from "../../http/door.ts";
 import { answerError, answerFault, Fault } from "./answer.ts";
 import { fieldsOf, Query, readJson } from "./fields.ts";
+import { SOCKET_PATH } from "./listen-routes.ts";
 import { type Call, type Found, Router } from "./router.ts";
-import { createRoutes } from "./routes.ts";
+import { createRoutes, type Services } from "./routes.ts";
 import { tooLarge } from "./send.ts";
 import type { Service } from "./service.ts";
 
 /** For every body that carries no payload. */
 const FIELDS_BYTES_MAX = 262_144;
 
-export function createDoor(service: Service): Door {
-  const router = new Router(createRoutes(service));
+export function createDoor(service: Service, services: Services): Door {
+  const router = new Router(createRoutes(service, services));
   return {
     name: "HookBridge",
     claims: { main: ["/v1/**"] },
     async handle(request, context) {
       try {
         return await dispatch(request, context, { router, service });
+      } catch (error) {
+        return answerFault(error, context, service.context.log);
+      }
+    },
+    async upgrade(request, context) {
+      try {
+        if (context.path !== SOCKET_PATH) return await dispatch(request, context, { router, service });
+        // Who asks and for what is checked before anything is opened (protocol section 14.2).
+        const principal = authenticate(request.headers, service.context.directory);
+        authorize(principal, "admin");
+        const id = new Query(context.search).text("endpoint_id") ?? "";
+        return services.tunnel.connect(services.tunnel.endpoint(principal.project, id));
       } catch (error) {
         return answerFault(error, context, service.context.log);
       }

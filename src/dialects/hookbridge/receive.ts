@@ -72,7 +72,8 @@ async function receive(request: Request, context: RequestContext, service: Servi
     return answerResult(ingest.refuse(source, objection, refused), source, context);
   }
   if (!readSourceExtra(source).isActive) return answerPaused(context, null);
-  const result = await receiveInbound(request, { ...redacted(context) }, parts);
+  const result = await receiveInbound(request, redacted(context), parts);
+  if (result.kind === "accepted") service.onStored(source);
   return answerResult(result, source, context);
 }
 

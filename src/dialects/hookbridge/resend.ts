@@ -38,7 +38,11 @@ export async function replay(
   try {
     if (!isFinal(state)) await commands.cancel(project, id);
     if (entry.lane > 0) await commands.replay(project, id);
-    else await commands.restore(project, id);
+    else {
+      await commands.restore(project, id);
+      const source = directory.sourceOfSeq(-entry.lane);
+      if (source) service.onStored(source);
+    }
   } catch (error) {
     // It began to be sent between the look and the change.
     if (error instanceof AppError && error.code === "invalid_state") {

@@ -15,6 +15,8 @@ const SECRET_BYTES = 32;
 
 export class Service {
   readonly context: DialectContext;
+  /** Told when something is stored for a source that nothing is sent from. */
+  onStored: (source: Source) => void = () => {};
   #settings: ReadonlyMap<string, HookbridgeSettings> = new Map();
 
   /** The last change of each object that is being changed. */

@@ -42,3 +42,30 @@ ALTER TABLE rollup ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0;
 
 -- How a key begins, where its maker wanted it shown: the rest of it is known by its hash only.
 ALTER TABLE api_key ADD COLUMN hint TEXT;
+
+-- Files that clients ask for, in parts: `spec` is what was asked (JSON). Parts go when the export does.
+CREATE TABLE export (
+  seq INTEGER PRIMARY KEY,
+  id BLOB NOT NULL UNIQUE CHECK (length(id) = 16),
+  project TEXT NOT NULL,
+  spec TEXT NOT NULL,
+  state TEXT NOT NULL CHECK (state = 'pending' OR state = 'processing' OR state = 'completed'
+    OR state = 'failed' OR state = 'expired'),
+  row_count INTEGER,
+  size_bytes INTEGER,
+  error TEXT,
+  created_at INTEGER NOT NULL,
+  started_at INTEGER,
+  completed_at INTEGER,
+  expires_at INTEGER
+) STRICT;
+CREATE INDEX export_project ON export (project, seq);
+CREATE TABLE export_part (
+  export_seq INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (export_seq, number)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER export_removed AFTER DELETE ON export BEGIN
+  DELETE FROM export_part WHERE export_seq = old.seq;
+END;

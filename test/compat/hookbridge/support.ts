@@ -70,7 +70,7 @@ export interface Bridge extends AsyncDisposable {
   advance(ms: number): Promise<void>;
 }
 
-export interface BridgeOptions extends Pick<TestAppOptions, "trustedProxies" | "sources"> {
+export interface BridgeOptions extends Pick<TestAppOptions, "listeners"> {
   readonly settings?: Partial<HookbridgeSettings>;
 }
 
