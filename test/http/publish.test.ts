@@ -3,6 +3,7 @@ import { DAY } from "../../src/domain/duration.ts";
 import {
   BODY_BYTES_MAX,
   KEYS,
+  sendResponse,
   startTestApp,
   type TestApp,
   type TestAppOptions,
@@ -78,6 +79,24 @@ describe("A published event", () => {
     const { status, json } = await publish(app, '{"type":"endpoint.disabled","tenant":"postern","data":{}}');
     expect([status, json.error.code]).toEqual([400, "invalid_request"]);
     expect((await app.api("/events")).json.data).toEqual([]);
+  });
+
+  test("stands in the line of its ordering key", async () => {
+    const [exact] = OPTIONS.endpoints ?? [];
+    const endpoints = [{ ...exact, pacing: { ordering: "key" } }] as const;
+    await using app = await startTestApp({
+      ...OPTIONS,
+      endpoints,
+      subscriptions: OPTIONS.subscriptions?.slice(0, 1) ?? [],
+    });
+    app.sendResults.push(sendResponse(500));
+    for (const orderingKey of ["a", "a", "b"]) await publish(app, order(`,"orderingKey":"${orderingKey}"`));
+    const { json } = await app.api("/deliveries");
+    expect(json.data).toMatchObject([
+      { orderingKey: "b", state: "succeeded" },
+      { orderingKey: "a", state: "queued", attemptCount: 0 },
+      { orderingKey: "a", state: "retrying" },
+    ]);
   });
 
   test("waits for endpoints that are paused", async () => {
