@@ -21,6 +21,8 @@ export const PARTS = [
   "p",
   "q",
   "s",
+  "t",
+  "u",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -51,7 +53,8 @@ Parts:
   k  verification per scheme and size         l  dedupe with many keys remembered
   m  timers at 1,000/s, many pending          n  timers taken in per second
   o  100,000 crons due at once                p  a tick with nothing due
-  q  1,000 endpoints, 100 of which hang       s  one event to 1, 10 and 100 endpoints`;
+  q  1,000 endpoints, 100 of which hang       s  one event to 1, 10 and 100 endpoints
+  t  replay of many dead letters                u  lists and searches, few and many`;
 
 interface Parsed {
   readonly quick?: true;

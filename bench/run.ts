@@ -16,6 +16,7 @@ import { measureAcknowledgement, measureFirstAttempt } from "./latency.ts";
 import { describeMachine, type ProcessorTimes, processorTimes } from "./machine.ts";
 import { PARTS, type Part, readOptions } from "./options.ts";
 import { measurePeaks, measureProductPeak, type Peaks, peakRows } from "./peaks.ts";
+import { measureRepair } from "./repair.ts";
 import { describeRun, renderReport } from "./report.ts";
 import { measureSchedules, measureTime } from "./schedules.ts";
 import type { Mode } from "./subject.ts";
@@ -45,6 +46,7 @@ const STEPS: readonly Step[] = [
   { parts: ["s"], run: async (bench, emit) => emit(await measureFanOut(bench)) },
   { parts: ["o"], run: async (bench, emit) => emit(await measureSchedules(bench)) },
   { parts: ["q"], run: async (bench, emit) => emit(await measureHanging(bench)) },
+  { parts: ["t", "u"], run: measureRepair },
   { parts: ["h", "i"], run: async (bench, emit) => emit(await measureEmpty(bench)) },
   { parts: ["g", "h", "i", "j"], run: measureBacklog },
 ];

@@ -52,14 +52,18 @@ export async function withStore(folder: string, run: (opened: Opened) => Promise
   }
 }
 
-/** Adds `count` events, each with one delivery that is due now, for the endpoint that nobody listens at. */
+/**
+ * Adds `count` events, each with one delivery that is due now: for the endpoint that nobody listens at,
+ * unless another source is named.
+ */
 export function seedBacklog(
   folder: string,
   count: number,
   onProgress: (done: number) => void,
+  sourceName = "dead",
 ): Promise<void> {
   return withStore(folder, async (opened) => {
-    const { endpoint, source } = await definitionsOf(opened.store, "dead");
+    const { endpoint, source } = await definitionsOf(opened.store, sourceName);
     for (let done = 0; done < count; ) {
       const size = Math.min(BATCH, count - done);
       const batch = Array.from({ length: size }, (_, index) =>

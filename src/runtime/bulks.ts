@@ -6,9 +6,9 @@
  *   paused     no loop; stays so over a restart <- an operator, or a slice that the store cannot apply
  *   done, cancelled      over
  *
- * With a rate, slices follow the clock. Without one they follow the receivers: no more than OUTSTANDING_MAX
- * of what was made due waits for its attempt at a time, because a fresh delivery of the same lane would have
- * to queue behind all of it.
+ * With a rate, slices follow the clock. Without one they follow the receivers: of no lane is more made due
+ * than it sends at a time (and a slice), because a fresh delivery would have to queue behind all of it. A
+ * lane that takes nothing for a second keeps nobody waiting.
  */
 import type {
   Bulk,
@@ -20,6 +20,7 @@ import type {
   NewBulk,
 } from "../domain/bulk.ts";
 import type { StoreChange } from "../domain/change.ts";
+import type { Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { type Id, showId } from "../domain/id.ts";
 import type { ListReads, Lookup } from "../domain/reads.ts";
@@ -55,12 +56,12 @@ export interface BulkPreview {
   readonly groups: readonly MatchGroup[];
 }
 
-/** A millisecond or two of writing: what a fresh delivery may have to wait for. */
-const SLICE_ITEMS = 64;
-/** As many as a fast lane leases ahead. */
-const OUTSTANDING_MAX = 256;
-/** How long receivers may take nothing at all before a slice is made due nevertheless, for other lanes. */
+/** A millisecond of writing: what a fresh delivery may have to wait for. Of 64 it waited twice as long. */
+const SLICE_ITEMS = 32;
+/** How long a lane may take nothing at all before the others go on without it. */
 const STALL_MS = 1_000;
+/** Deliveries of one lane that are followed until they are sent. */
+const TRACKED_MAX = 2_048;
 /** How long a slice may wait for the store to be writable again. */
 const RETRY_MS = 1_000;
 /** With a rate: how often slices come, as far as they are not single deliveries. */
@@ -71,10 +72,21 @@ const PREVIEW_MS = 2_000;
 /** Types of events are the sender's words; a preview names the most frequent. */
 const GROUPS_MAX = 2_000;
 
+/** What one lane has to send of it. */
+interface Backlog {
+  count: number;
+  /** No more than that is made due ahead. */
+  readonly countMax: number;
+  /** When it last sent one, or got its first: engine time. */
+  movedAt: number;
+}
+
 interface Run {
   bulk: Bulk;
   /** What it made due and what has not been tried since. */
-  readonly outstanding: Set<number>;
+  readonly outstanding: Map<number, Backlog>;
+  /** By lane. */
+  readonly backlogs: Map<number, Backlog>;
   /** When the next slice may come, with a rate. */
   nextAt: number;
   isWaiting: boolean;
@@ -183,8 +195,9 @@ export class Bulks {
     if (this.#runs.size === 0) return;
     for (const run of this.#runs.values()) {
       if (run.outstanding.size === 0) continue;
-      for (const change of changes) if (change.kind === "moved") run.outstanding.delete(change.change.seq);
-      if (run.bulk.rate === null && run.isWaiting && hasRoom(run)) run.wake?.();
+      const now = this.#options.clock.now();
+      for (const change of changes) if (change.kind === "moved") takeOut(run, change.change.seq, now);
+      if (run.bulk.rate === null && run.isWaiting && hasRoom(run, now)) run.wake?.();
     }
   }
 
@@ -200,7 +213,15 @@ export class Bulks {
   #begin(bulk: Bulk): void {
     if (this.#isStopped) return;
     const nextAt = this.#options.clock.now();
-    const run: Run = { bulk, outstanding: new Set(), nextAt, isWaiting: false, resumed: null, wake: null };
+    const run: Run = {
+      bulk,
+      outstanding: new Map(),
+      backlogs: new Map(),
+      nextAt,
+      isWaiting: false,
+      resumed: null,
+      wake: null,
+    };
     this.#runs.set(bulk.id, run);
     const loop = this.#loop(run).catch((error: unknown) => this.#giveUp(run, error));
     this.#loops.add(loop);
@@ -226,7 +247,7 @@ export class Bulks {
     const { clock } = this.#options;
     const { rate } = run.bulk;
     if (rate === null) {
-      if (!hasRoom(run)) await this.#wait(run, clock.now() + STALL_MS);
+      if (!hasRoom(run, clock.now())) await this.#wait(run, clock.now() + STALL_MS);
       else await new Promise<void>(afterTurn);
       return;
     }
@@ -262,7 +283,7 @@ export class Bulks {
     for (const { seq, lane } of step.due) {
       const endpoint = directory.endpointOfLane(lane);
       // What goes to a closed lane waits there for its own reasons.
-      if (endpoint && !isClosed(endpoint)) run.outstanding.add(seq);
+      if (run.bulk.rate === null && endpoint && !isClosed(endpoint)) putIn(run, seq, { endpoint, now });
     }
     for (const lane of step.lanes) onDue(lane, now);
     if (step.hasEnded) onFinished();
@@ -308,8 +329,30 @@ function takeResumed(run: Run): boolean {
   return true;
 }
 
-function hasRoom({ bulk, outstanding }: Run): boolean {
-  return bulk.rate !== null || outstanding.size <= OUTSTANDING_MAX - SLICE_ITEMS;
+function putIn(run: Run, seq: number, { endpoint, now }: { endpoint: Endpoint; now: number }): void {
+  const { lane, concurrency } = endpoint;
+  const backlog = run.backlogs.get(lane) ?? { count: 0, countMax: concurrency, movedAt: now };
+  // A lane that is stuck no longer holds anything up, and what it gets need not be remembered.
+  if (backlog.count >= TRACKED_MAX) return;
+  if (backlog.count === 0) backlog.movedAt = now;
+  backlog.count += 1;
+  run.backlogs.set(lane, backlog);
+  run.outstanding.set(seq, backlog);
+}
+
+function takeOut(run: Run, seq: number, now: number): void {
+  const backlog = run.outstanding.get(seq);
+  if (backlog === undefined) return;
+  run.outstanding.delete(seq);
+  backlog.count -= 1;
+  backlog.movedAt = now;
+}
+
+function hasRoom({ backlogs }: Run, now: number): boolean {
+  for (const { count, countMax, movedAt } of backlogs.values()) {
+    if (count > countMax / 2 && now - movedAt < STALL_MS) return false;
+  }
+  return true;
 }
 
 function clamp(value: number, least: number, most: number): number {
