@@ -6,6 +6,7 @@
 import { makeStore } from "./backlog.ts";
 import type { Bench } from "./bench.ts";
 import { CONNECTIONS } from "./bench.ts";
+import { startChild } from "./children.ts";
 import { HttpConnection, requestBytes } from "./http-connection.ts";
 import { residentMiB } from "./machine.ts";
 import { withSink } from "./peaks.ts";
@@ -16,7 +17,9 @@ import { median, spreadOf } from "./statistics.ts";
 import { aimAtMost, aimUnder, plainRow, type Row } from "./table.ts";
 
 const LATENESS_AIM_MS = 20;
-const TIMERS_PER_SECOND = 1_000;
+/** 1,000 per second. */
+const GAP_MS = 1;
+const BARE_PROGRAM = Bun.fileURLToPath(import.meta.resolve("./bare-timers.ts"));
 /** From seeding to the first of what was seeded: the time for a start, and for it to come to rest. */
 const HEADSTART_MS = 6_000;
 const PROGRESS_EVERY = 200_000;
@@ -50,33 +53,57 @@ export async function measureTime(bench: Bench, emit: (rows: readonly Row[]) => 
   );
 }
 
-/** (m): from when each was due to when it arrived. */
+interface Lateness {
+  readonly url: string;
+  readonly firstAt: number;
+  readonly dueAts: readonly number[];
+}
+
+/** (m): from when each was due to when it arrived; then the same with bare timers. */
 async function measureFastTimers(bench: Bench, folder: string): Promise<Row[]> {
   const { fastTimers, manyPending } = bench.durations;
+  const product = await lateOf(fastTimers, async ({ url, dueAts }) => {
+    await seedTimers(folder, dueAts);
+    return startProduct(bench.program, { mode: "path", folder, sinkUrl: url });
+  });
+  const bare = await lateOf(fastTimers, async ({ url, firstAt }) => {
+    const plan = [url, firstAt, fastTimers, GAP_MS].map(String);
+    const child = startChild([process.execPath, BARE_PROGRAM, ...plan]);
+    return { kill: () => child.stop(0) };
+  });
+  const what = `timers at 1,000/s, due to arrived, ${plus(manyPending)} pending (left: bare timers)`;
+  const aim = aimUnder(product.p99, LATENESS_AIM_MS, "ms");
+  const row = (name: string, part: "p50" | "p99" | "max") => ({
+    ...({
+      part: "m",
+      what: `${what}, ${name}`,
+      unit: "ms",
+      ratio: null,
+      aim: part === "p99" ? aim : null,
+    } as const),
+    ...{ beside: bare[part], value: product[part] },
+  });
+  return [row("p50", "p50"), row("p99", "p99"), row("worst", "max")];
+}
+
+/** Returns how late the timers of one program arrive. */
+async function lateOf(count: number, start: (timers: Lateness) => Promise<{ kill(): Promise<void> }>) {
   const receiver = startReceiver();
   const firstAt = Date.now() + HEADSTART_MS;
-  const gapMs = 1_000 / TIMERS_PER_SECOND;
-  const dueAts = Array.from({ length: fastTimers }, (_, index) => firstAt + Math.floor(index * gapMs));
-  await seedTimers(folder, dueAts);
-  const product = await startProduct(bench.program, { mode: "path", folder, sinkUrl: receiver.url });
+  const dueAts = Array.from({ length: count }, (_, index) => firstAt + Math.floor(index * GAP_MS));
+  const program = await start({ url: receiver.url, firstAt, dueAts });
   try {
-    await receiver.waitFor(fastTimers, 2 * HEADSTART_MS + fastTimers * gapMs);
+    await receiver.waitFor(count, 2 * HEADSTART_MS + 2 * count * GAP_MS);
   } finally {
-    await product.kill();
+    await program.kill();
     await receiver.stop();
   }
-  const lateMs = dueAts.map((dueAt, mark) => {
-    const arrivedMs = receiver.arrivals.get(mark) ?? Number.NaN;
-    return Math.max(0, performance.timeOrigin + arrivedMs - dueAt);
-  });
-  const { p50, p99, max } = spreadOf(lateMs);
-  const what = `timers at ${plus(TIMERS_PER_SECOND)}/s, due to arrived, ${plus(manyPending)} pending`;
-  const aim = aimUnder(p99, LATENESS_AIM_MS, "ms");
-  return [
-    plainRow("m", `${what}, p50`, { unit: "ms", value: p50 }),
-    plainRow("m", `${what}, p99`, { unit: "ms", value: p99, aim }),
-    plainRow("m", `${what}, worst`, { unit: "ms", value: max }),
-  ];
+  return spreadOf(
+    dueAts.map((dueAt, mark) => {
+      const arrivedMs = receiver.arrivals.get(mark) ?? Number.NaN;
+      return Math.max(0, performance.timeOrigin + arrivedMs - dueAt);
+    }),
+  );
 }
 
 /** (n): `POST /_/api/deliveries` with a delay, answered after its fsync, in a closed loop. */
