@@ -1,12 +1,13 @@
 /**
  * What a schedule must do, said a second time and as plainly as it can be: all occurrences of the year stand
  * in a list that a walk through every minute has made, and each look at the clock goes through that list. It
- * shares no code with the scheduler but the number that jitter is made from.
+ * shares no code with the scheduler but the number that jitter is made from and the bound of a queue.
  */
 
 import { jitterOf } from "../../src/domain/schedule.ts";
 import type { MissedPolicy } from "../../src/domain/schedule-missed.ts";
 import type { OverlapPolicy } from "../../src/domain/schedule-overlap.ts";
+import { QUEUED_RUNS_MAX } from "../../src/domain/schedule-overlap.ts";
 
 /** Up to here nobody calls it an outage. */
 const HICCUP_MS = 15_000;
@@ -116,6 +117,7 @@ export class ScheduleModel {
       return [occurrence];
     }
     if (this.#setup.overlap === "skip") this.#skip("overlap", 1);
+    else if (this.#waiting.length >= QUEUED_RUNS_MAX) this.#skip("queue_full", 1);
     else this.#waiting.push(occurrence);
     return [];
   }
