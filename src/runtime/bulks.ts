@@ -56,8 +56,10 @@ export interface BulkPreview {
   readonly groups: readonly MatchGroup[];
 }
 
-/** A millisecond of writing: what a fresh delivery may have to wait for. Of 64 it waited twice as long. */
-const SLICE_ITEMS = 32;
+/** Half a millisecond of writing: what a fresh delivery may have to wait for. */
+const SLICE_ITEMS = 16;
+/** Made due ahead in one lane, however many it sends at a time: a fresh delivery has to queue behind them. */
+const AHEAD_MAX = 16;
 /** How long a lane may take nothing at all before the others go on without it. */
 const STALL_MS = 1_000;
 /** Deliveries of one lane that are followed until they are sent. */
@@ -331,7 +333,11 @@ function takeResumed(run: Run): boolean {
 
 function putIn(run: Run, seq: number, { endpoint, now }: { endpoint: Endpoint; now: number }): void {
   const { lane, concurrency } = endpoint;
-  const backlog = run.backlogs.get(lane) ?? { count: 0, countMax: concurrency, movedAt: now };
+  const backlog = run.backlogs.get(lane) ?? {
+    count: 0,
+    countMax: Math.min(concurrency, AHEAD_MAX),
+    movedAt: now,
+  };
   // A lane that is stuck no longer holds anything up, and what it gets need not be remembered.
   if (backlog.count >= TRACKED_MAX) return;
   if (backlog.count === 0) backlog.movedAt = now;

@@ -73,7 +73,7 @@ describe("A bulk replay", () => {
     await world.settle();
     const { changedCount } = await read(world, bulk);
     expect(changedCount).toBeGreaterThan(0);
-    expect(changedCount).toBeLessThanOrEqual(64);
+    expect(changedCount).toBeLessThanOrEqual(32);
   });
 
   test("sends copies under new ids, and leaves the dead letters dead", async () => {
