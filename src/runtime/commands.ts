@@ -61,6 +61,8 @@ export interface CommandsOptions {
   /** What was held for a source may go now. */
   readonly onSourceResumed: () => void;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
+  /** A lane begins anew, whatever it rested for. */
+  readonly reopen: (lane: number) => void;
 }
 
 interface FetchInput {
@@ -199,7 +201,9 @@ export class Commands {
     await store.setEndpointDisabled(endpoint.id, null);
     const resumed = await store.setEndpointPaused(endpoint.id, null);
     breakers.reset(endpoint);
-    return this.#endpointChanged(resumed, "queued");
+    const changed = await this.#endpointChanged(resumed, "queued");
+    this.#options.reopen(endpoint.lane);
+    return changed;
   }
 
   async setSourcePaused(source: Source, isPaused: boolean): Promise<Source> {

@@ -298,6 +298,7 @@ export class Engine {
       rest: lanes.rest.bind(lanes),
       begin: lanes.begin.bind(lanes),
       abandon: lanes.abandon.bind(lanes),
+      reopen: lanes.reopen.bind(lanes),
       noteOutcome: lanes.noteOutcome.bind(lanes),
     };
   }

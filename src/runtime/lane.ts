@@ -5,6 +5,14 @@ import type { Clock } from "./clock.ts";
 import { Pace } from "./pace.ts";
 import { newSlotUse, type Slots, type SlotTicket, type SlotUse } from "./slots.ts";
 
+/**
+ * Deliveries that a fast lane may lease ahead of its slots: several commits' worth at the fastest rate
+ * measured.
+ */
+export const WINDOW_MAX = 256;
+/** Body bytes in all windows together; beyond it lanes work without one. */
+export const WINDOW_BYTES_MAX = 64 * 1_048_576;
+
 export interface ClaimRequest {
   readonly lane: number;
   readonly now: number;
@@ -111,4 +119,9 @@ export function overviewOf<Claimed>(lane: Lane<Claimed> | undefined, now: number
     restUntil: lane?.pace.restUntil(now) ?? null,
     isDraining: lane?.pace.isDraining ?? false,
   };
+}
+
+export function earliest(a: number | null, b: number | null): number | null {
+  if (a === null || b === null) return a ?? b;
+  return Math.min(a, b);
 }

@@ -19,6 +19,7 @@ import type { Endpoint } from "../domain/endpoint.ts";
 import type { SlowDown } from "../domain/pressure.ts";
 import type { Timer } from "./clock.ts";
 import {
+  earliest,
   type Hold,
   isClosed,
   type Lane,
@@ -29,19 +30,14 @@ import {
   type Place,
   type Reservation,
   redefine,
+  WINDOW_BYTES_MAX,
+  WINDOW_MAX,
 } from "./lane.ts";
 import { isFast } from "./slots.ts";
 import { WakeHeap } from "./wake-heap.ts";
 
 export type { LaneOverview } from "./lane.ts";
 
-/**
- * Deliveries that a fast lane may lease ahead of its slots: several commits' worth at the fastest rate
- * measured.
- */
-const WINDOW_MAX = 256;
-/** Body bytes in all windows together; beyond it lanes work without one. */
-const WINDOW_BYTES_MAX = 64 * 1_048_576;
 /** Bodies of one claim; a lane with huge bodies pages in fewer deliveries at a time. */
 const CLAIM_BYTES_MAX = 8 * 1_048_576;
 const CLAIM_ITEMS_MAX = 128;
@@ -208,6 +204,13 @@ export class Lanes<Claimed> {
     if (own) lanes.add(own);
     if (isClosed) for (const lane of lanes) lane.pace.reopen(this.#options.clock.now());
     for (const lane of lanes) this.#pump(lane);
+  }
+
+  /** Somebody opened the lane: what it rested for is over, too. */
+  reopen(number: number): void {
+    const lane = this.#lanes.get(number);
+    lane?.pace.reopen(this.#options.clock.now());
+    if (lane) this.#pump(lane);
   }
 
   /** What an attempt brought may change the pace of its lane. True: the lane rests from now on. */
@@ -391,9 +394,4 @@ export class Lanes<Claimed> {
     for (const lane of due) this.#pump(lane);
     this.#arm();
   }
-}
-
-function earliest(a: number | null, b: number | null): number | null {
-  if (a === null || b === null) return a ?? b;
-  return Math.min(a, b);
 }

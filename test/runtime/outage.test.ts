@@ -48,6 +48,16 @@ describe("A receiver that answers with Retry-After", () => {
     expect(await run.states()).toEqual(Array(6).fill("succeeded"));
   });
 
+  test("gets what is due at once when an operator resumes it", async () => {
+    await using run = await start();
+    run.receiver.next(APP, { status: 429, headers: { "retry-after": "40" } });
+    await run.accept();
+    await run.accept();
+    await resume(run);
+    expect(run.receiver.sent).toHaveLength(2);
+    expect(lane(run).restUntil).toBeNull();
+  });
+
   test("does not slow another endpoint", async () => {
     await using run = await startEngine({ endpoints: [{ name: "app" }, { name: "other" }] });
     run.receiver.next(APP, { status: 429, headers: { "retry-after": "40" } });
