@@ -72,7 +72,7 @@ export interface Endpoint {
 }
 
 /** Config-declared targets are the operator's own word and may be private; API-made ones need a rule. */
-function isTrusted(endpoint: Endpoint): boolean {
+function isTrusted(endpoint: Pick<Endpoint, "door" | "isDeclared">): boolean {
   return endpoint.door === "config" || endpoint.isDeclared === true;
 }
 
@@ -84,7 +84,10 @@ interface EgressRules {
 }
 
 /** An endpoint with a list of its own is held to it, also when the operator wrote its URL. */
-export function egressFor(endpoint: Endpoint, project: ProjectEgress | undefined): EgressRules {
+export function egressFor(
+  endpoint: Pick<Endpoint, "door" | "isDeclared" | "allowPrivate" | "proxy">,
+  project: ProjectEgress | undefined,
+): EgressRules {
   return {
     isTrusted: isTrusted(endpoint) && !endpoint.allowPrivate,
     allowPrivate: endpoint.allowPrivate ?? project?.allowPrivate ?? null,

@@ -2,6 +2,8 @@
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import type { Clock } from "./clock.ts";
+import type { Directory } from "./directory.ts";
+import type { CheckTarget } from "./target-check.ts";
 
 type RunTime =
   | "lane"
@@ -19,6 +21,8 @@ export interface EndpointWritesOptions {
     putEndpoint(definition: EndpointDraft, now: number): Promise<Endpoint>;
     retireEndpoint(id: Id, now: number): Promise<Endpoint | null>;
   };
+  readonly directory: Pick<Directory, "endpoint">;
+  readonly checkTarget: CheckTarget;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
 }
 
@@ -29,8 +33,11 @@ export class EndpointWrites {
     this.#options = options;
   }
 
+  /** AppError: target_blocked for a new target that is private and that no rule allows. */
   async put(definition: EndpointDraft): Promise<Endpoint> {
-    const { clock, store, onEndpointChanged } = this.#options;
+    const { clock, store, directory, checkTarget, onEndpointChanged } = this.#options;
+    const isNewTarget = directory.endpoint(definition.id)?.url !== definition.url;
+    if (isNewTarget) await checkTarget(new URL(definition.url), definition);
     const endpoint = await store.putEndpoint(definition, clock.now());
     onEndpointChanged(endpoint);
     return endpoint;

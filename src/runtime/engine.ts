@@ -70,6 +70,7 @@ import { Sends, type SendsOptions } from "./sends.ts";
 import { Settler } from "./settler.ts";
 import { Slots } from "./slots.ts";
 import { SourceWrites } from "./sources.ts";
+import { createTargetCheck } from "./target-check.ts";
 import { Timers } from "./timers.ts";
 
 type FailingStore = FailingOptions["store"];
@@ -291,6 +292,7 @@ export class Engine {
       onScheduleChanged: () => this.scheduler.noteChanged(),
       onEndpointChanged: (endpoint: Endpoint) => this.#putEndpoint(endpoint),
       onEndpointOpened: ({ lane }: Endpoint) => this.parking.sweep(lane, "queued"),
+      checkTarget: createTargetCheck({ ...this.#options, directory }),
       noteResult: createResultNotes({ directory, nextId, log: this.#options.log }),
       reserve: lanes.reserve.bind(lanes),
       release: lanes.release.bind(lanes),

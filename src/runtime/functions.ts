@@ -34,6 +34,7 @@ import {
 import type { Log } from "./log.ts";
 import type { FunctionChange, FunctionStore } from "./ports.ts";
 import type { Random } from "./random.ts";
+import type { CheckTarget } from "./target-check.ts";
 import type { Timers } from "./timers.ts";
 
 /** What the file says of a project's functions. */
@@ -55,6 +56,7 @@ export interface FunctionsOptions {
   readonly nextId: () => Id;
   readonly directory: Directory;
   readonly timers: Timers;
+  readonly checkTarget: CheckTarget;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
   readonly onScheduleChanged: () => void;
   /** Lets go what was held for an endpoint. */
@@ -122,6 +124,7 @@ export class Functions {
   ): Promise<FunctionHost> {
     return this.#inLine(project, async () => {
       const host = { ...(await this.#ensureHost(project)), ...change };
+      await this.#checkTarget(host);
       return this.#moveHost(host);
     });
   }
@@ -187,6 +190,7 @@ export class Functions {
   register(project: string, { functions, endpointUrl }: Registration): Promise<AppFunction[]> {
     return this.#inLine(project, async () => {
       const host = await this.#hostFor(project, endpointUrl);
+      await this.#checkTarget(host);
       const context = this.#context(host);
       const known = new Map((await this.list(project)).map((one) => [one.name, one]));
       // Of two entries of one name the last one counts.
@@ -316,9 +320,16 @@ export class Functions {
     return endpointUrl === undefined || endpointUrl === "" || isPinned ? host : { ...host, endpointUrl };
   }
 
+  /** As for every endpoint that an API makes; what stays where it is was judged before. */
+  async #checkTarget(host: FunctionHost): Promise<void> {
+    const url = URL.parse(host.endpointUrl ?? "");
+    if (url === null || this.#hosts.get(host.project)?.endpointUrl === host.endpointUrl) return;
+    const { style, isDeclared } = this.#context(host);
+    await this.#options.checkTarget(url, { project: host.project, door: style.door, isDeclared });
+  }
+
   #hostChanges(host: FunctionHost, now: number): FunctionChange[] {
-    const known = this.#hosts.get(host.project);
-    const isSame = JSON.stringify(known) === JSON.stringify(host);
+    const isSame = JSON.stringify(this.#hosts.get(host.project)) === JSON.stringify(host);
     return isSame ? [] : [{ verb: "putFunctionHost", host: { ...host, updatedAt: now } }];
   }
 

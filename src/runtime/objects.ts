@@ -13,10 +13,10 @@ import { isTypePattern, type Subscription } from "../domain/subscription.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
-import type { Egress } from "./egress.ts";
 import type { Log } from "./log.ts";
 import type { Random } from "./random.ts";
 import type { DeclaredEndpoint, DeclaredSubscription, ReconcileStore } from "./reconcile.ts";
+import type { CheckTarget } from "./target-check.ts";
 
 type ObjectStore = Pick<
   ReconcileStore,
@@ -41,7 +41,7 @@ export interface ObjectsOptions {
   readonly store: ObjectStore;
   readonly directory: Directory;
   readonly breakers: Pick<Breakers, "reset">;
-  readonly egress: Pick<Egress, "resolve">;
+  readonly checkTarget: CheckTarget;
   readonly log: Log;
   readonly nextId: () => Id;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
@@ -59,12 +59,6 @@ export interface NewKey {
   /** The key itself, for doors whose keys have a form of their own; made here when absent. */
   readonly text?: string;
 }
-
-/**
- * A name that does not resolve in this time is taken: it may appear later, and every attempt checks the
- * address that it then connects to.
- */
-const RESOLVE_MS = 2_000;
 
 export class Objects {
   readonly #options: ObjectsOptions;
@@ -219,7 +213,7 @@ export class Objects {
     if (fault) throw new AppError("invalid_request", `${fault.path.join(".")}: ${fault.message}`);
     this.#assertResultTo(definition);
     const url = readTarget(definition.url);
-    await this.#assertReachable(url, definition);
+    await this.#options.checkTarget(url, definition);
     const known = directory.endpoint(definition.id);
     const endpoint = await store.putEndpoint({ ...definition, url: url.href }, clock.now());
     // What failed at the old address says nothing about the new one.
@@ -257,20 +251,6 @@ export class Objects {
   #assertProject(project: string): void {
     if (this.#options.directory.hasProject(project)) return;
     throw new AppError("invalid_request", `there is no project ${project}`);
-  }
-
-  async #assertReachable(url: URL, { project, isDeclared = false }: DeclaredEndpoint): Promise<void> {
-    const { egress, clock, directory } = this.#options;
-    const allowPrivate = directory.egressOf(project)?.allowPrivate;
-    let expire: () => void = () => {};
-    const late = new Promise<null>((resolve) => {
-      expire = () => resolve(null);
-    });
-    const timer = clock.setWallTimer(RESOLVE_MS, expire);
-    const resolution = await Promise.race([egress.resolve(url, isDeclared, allowPrivate), late]);
-    timer.cancel();
-    if (resolution === null || resolution.ok || resolution.reason !== "blocked") return;
-    throw new AppError("target_blocked", resolution.text);
   }
 
   /** Runs `work` once what was asked of this object before has ended. */

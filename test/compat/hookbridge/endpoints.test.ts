@@ -120,6 +120,22 @@ describe("Endpoints", () => {
     expect(await create("https://example.com/x")).toBeUndefined();
   });
 
+  test("a private target that no egress rule allows is refused where http is allowed, too", async () => {
+    await using bridge = await startBridge();
+    const { id, url } = await bridge.endpoint();
+    const refusedTargets = ["http://10.1.2.3/x", "http://private.test/x", "http://169.254.169.254/latest"];
+    for (const target of refusedTargets) {
+      const created = await bridge.call("POST", "/v1/endpoints", { url: target });
+      expect([created.status, created.error.code]).toEqual([400, "ENDPOINT_BLOCKED"]);
+      const changed = await bridge.call("PATCH", `/v1/endpoints/${id}`, { url: target });
+      expect([changed.status, changed.error.code]).toEqual([400, "ENDPOINT_BLOCKED"]);
+      const inbound = await bridge.call("POST", "/v1/inbound-endpoints", { url: target });
+      expect([inbound.status, inbound.error.code]).toEqual([400, "ENDPOINT_BLOCKED"]);
+    }
+    expect(expectOk(await bridge.call("GET", "/v1/endpoints")).data).toMatchObject([{ id, url }]);
+    expectOk(await bridge.call("POST", "/v1/endpoints", { url: "http://127.0.0.1:3000/x" }), 201);
+  });
+
   test("check 17: sixty endpoints come in two pages, none twice", async () => {
     await using bridge = await startBridge();
     for (let count = 0; count < 60; count += 1) await bridge.endpoint();

@@ -48,6 +48,18 @@ test("Check 4: a function that is missing becomes inactive, and comes back with 
   expect((await jobs(pingback)).get("b")).toMatchObject({ id, status: "active" });
 });
 
+test("A registration at a private address that no rule allows is refused and changes nothing", async () => {
+  await using pingback = await startPingback();
+  await pingback.register([A]);
+  for (const endpoint_url of ["http://10.1.2.3/api/pingback", "http://private.test/api/pingback"]) {
+    const { status, json } = await pingback.register([B], { endpoint_url });
+    expect(status).toBe(422);
+    expect(json).toMatchObject({ statusCode: 422, error: "Unprocessable Entity" } as never);
+  }
+  expect([...(await jobs(pingback)).keys()]).toEqual(["a"]);
+  expect((await pingback.register([A], { endpoint_url: "http://127.0.0.1:3000/p" })).status).toBe(201);
+});
+
 test("An empty registration deactivates every function of an SDK", async () => {
   await using pingback = await startPingback();
   await pingback.register([A, B]);
