@@ -86,7 +86,7 @@ export interface BulkStepInput {
   readonly now: number;
   /** Deliveries changed or skipped in this step. */
   readonly itemsMax: number;
-  /** For copies: as many as itemsMax. */
+  /** For the deliveries that it makes (copies, notes on a cancelled one's end): as many as itemsMax. */
   readonly ids: readonly Id[];
 }
 

@@ -20,7 +20,11 @@ interface NotingSpec {
 const TOLD: ReadonlySet<DeliveryState> = new Set(["succeeded", "dead", "cancelled"]);
 
 /** Returns the name of the endpoint that is to be told of this end; null: nobody. */
-export function resultTarget(facts: DeliveryFacts, endpoint: Endpoint, to: DeliveryState): string | null {
+export function resultTarget(
+  facts: DeliveryFacts,
+  endpoint: Pick<Endpoint, "resultTo">,
+  to: DeliveryState,
+): string | null {
   if (!TOLD.has(to)) return null;
   const { resultTo, resultOf } = notingSpec(facts.spec);
   return resultOf === undefined ? (resultTo ?? endpoint.resultTo ?? null) : null;
@@ -38,7 +42,7 @@ function notingSpec(spec: string | null): NotingSpec {
 
 export interface Ended {
   readonly facts: DeliveryFacts;
-  readonly endpoint: Endpoint;
+  readonly endpoint: Pick<Endpoint, "name" | "resultTo">;
   readonly to: DeliveryState;
   readonly at: number;
   readonly attemptCount: number;

@@ -259,9 +259,10 @@ export class Bulks {
 
   async #step(run: Run): Promise<BulkStep | null | "later"> {
     const { store, clock, nextId } = this.#options;
-    const { seq, cursor, rate, isAsNew } = run.bulk;
+    const { seq, cursor, rate, isAsNew, action } = run.bulk;
     const itemsMax = rate === null ? SLICE_ITEMS : clamp(Math.ceil((rate * PACE_MS) / 1_000), 1, SLICE_ITEMS);
-    const ids = isAsNew ? Array.from({ length: itemsMax }, nextId) : [];
+    // For copies, or for what tells somebody of an end.
+    const ids = isAsNew || action === "cancel" ? Array.from({ length: itemsMax }, nextId) : [];
     const now = clock.now();
     let step: BulkStep | null;
     try {

@@ -29,6 +29,7 @@ import {
   type LocatedRow,
   toLocated,
 } from "./positions.ts";
+import { createNoteEnd, type NoteEnd } from "./result-notes.ts";
 
 /** Rows looked at per step when few of them match: about two milliseconds. */
 const STEP_ROWS = 2_048;
@@ -84,6 +85,15 @@ interface BulkContext {
   readonly insertDelivery: DeliveryInserter;
 }
 
+/** What is to be done to one item, and where that is written down. */
+interface ItemChange {
+  readonly action: BulkAction;
+  /** Of the delivery that it may make. */
+  readonly id: Id | undefined;
+  readonly now: number;
+  readonly slice: Slice;
+}
+
 /** What a step does to its items. */
 class Slice {
   readonly due: { seq: number; lane: number }[] = [];
@@ -127,12 +137,14 @@ export class BulkWrites {
   readonly #context: BulkContext;
   readonly #statements: ReturnType<typeof prepareStatements>;
   readonly #locate: (id: Id) => Located | null;
+  readonly #noteEnd: NoteEnd;
 
   constructor(db: Database, context: BulkContext) {
     this.#db = db;
     this.#context = context;
     this.#statements = prepareStatements(db);
     this.#locate = createPositionReads(db).deliveryPosition;
+    this.#noteEnd = createNoteEnd(db);
   }
 
   create({ id, project, action, isAsNew, match, rate }: NewBulk, now: number): Bulk {
@@ -160,9 +172,8 @@ export class BulkWrites {
       .map(toLocated);
     const slice = new Slice();
     for (const [index, item] of items.entries()) {
-      const isDone = bulk.isAsNew
-        ? this.#copy(item, { id: input.ids[index], now, slice })
-        : this.#change(item, { action: bulk.action, now, slice });
+      const change = { action: bulk.action, id: input.ids[index], now, slice };
+      const isDone = bulk.isAsNew ? this.#copy(item, change) : this.#change(item, change);
       if (isDone) slice.changed += 1;
       else slice.skipped += 1;
     }
@@ -180,13 +191,13 @@ export class BulkWrites {
     return seq === null ? null : { seq, lane: located.position.lane };
   }
 
-  #change(
-    { position, hasPayload }: Located,
-    { action, now, slice }: { action: BulkAction; now: number; slice: Slice },
-  ): boolean {
+  #change({ position, facts, hasPayload }: Located, { action, id, now, slice }: ItemChange): boolean {
     const needsPayload = action === "replay" || action === "retry";
     const decided = needsPayload && !hasPayload ? null : decideBulk(action, position, now);
-    if (decided === null || position.lease !== null || !this.#context.transition(decided)) return false;
+    if (decided === null || position.lease !== null) return false;
+    const note = id === undefined ? null : this.#noteEnd({ facts, decided, id });
+    if (!this.#context.transition(note === null ? decided : { ...decided, followUps: [note] })) return false;
+    if (note !== null) slice.lanes.add(note.lane);
     // Of a line the next may be due, be it this one or the one behind it.
     if (decided.dueAt !== null || position.line !== undefined) slice.lanes.add(position.lane);
     if (decided.dueAt !== null && position.line === undefined) {
@@ -196,7 +207,7 @@ export class BulkWrites {
     return true;
   }
 
-  #copy(item: Located, { id, now, slice }: { id: Id | undefined; now: number; slice: Slice }): boolean {
+  #copy(item: Located, { id, now, slice }: ItemChange): boolean {
     const seq = id === undefined ? null : this.#insertCopy(item, id, now);
     if (seq === null) return false;
     const { lane, line } = item.position;

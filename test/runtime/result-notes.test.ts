@@ -101,6 +101,44 @@ describe("Whoever is named is told how a delivery ended", () => {
   });
 });
 
+test("A bulk cancel tells of each end, a bulk discard and a purge of none", async () => {
+  await using run = await startEngine({
+    ...SETUP,
+    endpoints: [...(SETUP.endpoints ?? []), { name: "quiet" }],
+  });
+  for (const name of ["app", "quiet"]) await run.engine.commands.pauseEndpoint(run.endpoint(name));
+  await run.acceptMany(3);
+  await run.engine.timers.create(run.endpoint("quiet"), {
+    payload: { headers: "{}", body: Buffer.from("{}") },
+    dueAt: run.clock.now(),
+    spec: specWithResult("audit"),
+  });
+  const bulk = { project: "default", isAsNew: false, rate: null } as const;
+  await run.engine.bulks.create({
+    ...bulk,
+    action: "cancel",
+    match: { project: "default", states: ["held"] },
+  });
+  await run.settle();
+  const told = notes(run) as { type: string; endpoint: string; deliveryId: string }[];
+  expect(told.map(({ type, endpoint }) => `${endpoint} ${type}`).sort()).toEqual([
+    "app delivery.cancelled",
+    "app delivery.cancelled",
+    "app delivery.cancelled",
+    "quiet delivery.cancelled",
+  ]);
+  expect(new Set(told.map(({ deliveryId }) => deliveryId)).size).toBe(4);
+  const cancelled = { project: "default", states: ["cancelled" as const] };
+  await run.engine.bulks.create({ ...bulk, action: "discard", match: cancelled });
+  await run.settle();
+  for (let step = 0; step < 3; step += 1) {
+    await run.store.purge({ kind: "dead", before: run.clock.now() + 1, limit: 100 });
+  }
+  await run.settle();
+  expect(await run.states()).toEqual(Array(4).fill("succeeded"));
+  expect(notes(run)).toHaveLength(4);
+});
+
 test("A note commits with the end that it tells of, and goes out after a restart", async () => {
   await withFolder(async (folder) => {
     const path = `${folder}/postern.db`;
