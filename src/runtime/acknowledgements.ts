@@ -3,9 +3,9 @@
  * back to them. The token alone tells a forgery (401) from what is gone (404), overtaken (409) or late (410);
  * the delivery's own state makes every token good for one decision.
  *
- * A report may come before the answer that promises it: the dispatcher knows the attempts that are out. It is
- * then held in memory until that answer is judged, because waiting for it would deadlock a receiver that
- * reports first and answers afterwards. A crash in between sends the delivery again.
+ * A report may come before the answer that promises it: the dispatcher knows the attempts that are out. It
+ * never waits for that answer, which would deadlock a receiver that reports first and answers afterwards. An
+ * acknowledgement is stored at once; a refusal is held in memory, and a crash sends the delivery again.
  */
 import { type AckClaim, type AckUrls, issueAck, readAck, reportText } from "../domain/acknowledgement.ts";
 import type { AckReport, AttemptRecord } from "../domain/attempt.ts";

@@ -7,7 +7,7 @@
  * would see it again. Outcomes of attempts that were already out stay in the writer's line.
  */
 import type { AckUrls } from "../domain/acknowledgement.ts";
-import { type AckReport, type Answer, type Outcome, withReport } from "../domain/attempt.ts";
+import { type AckReport, type Answer, type Outcome, reportedOutcome, withReport } from "../domain/attempt.ts";
 import { release } from "../domain/delivery.ts";
 import { type Endpoint, egressFor } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
@@ -61,6 +61,10 @@ interface OnWire {
   readonly attempt: number;
   /** The first report that came before the answer had been judged. */
   report: AckReport | null;
+  /** Set with an acknowledgement: resolves when it is on disk, with false if it came too late. */
+  stored: Promise<boolean> | null;
+  /** Ends the attempt as acknowledged, whatever is answered yet. */
+  readonly acknowledge: (report: AckReport) => Promise<boolean>;
   isJudged: boolean;
   /** Reports that came between the judgement and its commit. */
   readonly waiting: (() => void)[];
@@ -101,18 +105,35 @@ export class Dispatcher {
 
   /**
    * Takes a receiver's report on an attempt that is out now. Resolves with whether it is accepted, or with
-   * null when no attempt of that delivery is out: then the stored state decides.
+   * null when no attempt of that delivery is out: then the stored state decides. Rejects when an
+   * acknowledgement cannot be stored: then it has not happened, and the receiver has to ask again.
    */
   async report(id: Id, report: AckReport): Promise<boolean | null> {
     const out = this.#onWire.get(id);
     if (!out) return null;
     if (report.attempt !== null && report.attempt !== out.attempt) return false;
-    if (!out.isJudged) {
-      out.report ??= report;
-      return out.report.isAck === report.isAck;
-    }
+    if (!out.isJudged) return this.#takeEarly(out, report);
     await new Promise<void>((resolve) => out.waiting.push(resolve));
     return null;
+  }
+
+  /**
+   * An acknowledgement ends the delivery at once, on disk before the receiver is told so: it will not say it
+   * twice. A refusal waits in memory for the answer, which decides whether it counts; a kill in between means
+   * another attempt, which is what it asks for.
+   */
+  async #takeEarly(out: OnWire, report: AckReport): Promise<boolean> {
+    if (out.report !== null && out.report.isAck !== report.isAck) return false;
+    out.report ??= report;
+    if (!report.isAck) return true;
+    out.stored ??= out.acknowledge(report);
+    try {
+      return await out.stored;
+    } catch (error) {
+      out.report = null;
+      out.stored = null;
+      throw error;
+    }
   }
 
   /** Puts a leased delivery back that its lane could not send. */
@@ -222,7 +243,13 @@ export class Dispatcher {
     const startedMs = clock.monotonicMs();
     const { id } = claimed.facts;
     const number = claimed.position.attemptCount + 1;
-    const out: OnWire = { attempt: number, report: null, isJudged: false, waiting: [] };
+    const elapsedMs = () => Math.round(clock.monotonicMs() - startedMs);
+    const acknowledge = (report: AckReport) =>
+      this.#settleEarly({ ...attempt, durationMs: elapsedMs(), isSent: true, report }, report);
+    const out: OnWire = {
+      ...{ attempt: number, report: null, stored: null, acknowledge },
+      ...{ isJudged: false, waiting: [] },
+    };
     this.#onWire.set(id, out);
     try {
       const answer = await coming;
@@ -232,12 +259,25 @@ export class Dispatcher {
         breakers.abandon(endpoint, startedAt);
         return await this.#giveBack(claimed, hold, 0);
       }
-      const durationMs = Math.round(clock.monotonicMs() - startedMs);
-      await this.#finish({ ...attempt, durationMs, isSent: true, report }, answer ?? ABORTED);
+      await this.#finish({ ...attempt, durationMs: elapsedMs(), isSent: true, report }, answer ?? ABORTED);
     } finally {
-      this.#onWire.delete(id);
+      // Acknowledged and replayed meanwhile, it may be out again.
+      if (this.#onWire.get(id) === out) this.#onWire.delete(id);
       for (const resolve of out.waiting) resolve();
     }
+  }
+
+  /** What the answer then brings finds the delivery ended; it still counts for the target's health. */
+  #settleEarly(sent: Sent, report: AckReport): Promise<boolean> {
+    const outcome = reportedOutcome(report);
+    return this.#options.settler.settle({
+      delivery: sent.claimed,
+      endpoint: sent.endpoint,
+      outcome,
+      attempt: record(sent, ABORTED, { outcome, detail: null }),
+      followUps: [],
+      countsForBreaker: false,
+    });
   }
 
   /** The request, or as an answer why there can be none: a header value that HTTP cannot carry, say. */

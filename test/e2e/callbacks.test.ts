@@ -39,3 +39,29 @@ test("A promise outlives a kill: the URL of before reports to the process of aft
   expect((await fetch(`${postern.url + path}x`, { method: "POST" })).status).toBe(401);
   expect(receiver.requests).toHaveLength(1);
 });
+
+test("A report that was answered 200 outlives a kill although its 202 never came", async () => {
+  const never = Promise.withResolvers<{ status: number }>();
+  await using receiver = startReceiver(() => never.promise);
+  const config = configText({
+    endpoints: [{ name: "app", url: receiver.url, more: "ack = {}" }],
+    sources: { orders: ["app"] },
+  });
+  const { folder } = createFolder(config);
+  {
+    await using postern = await startPostern({ config, folder });
+    await postern.accepted("orders", '{"id":"quick"}');
+    const ack = (await receiver.next()).headers.get("Postern-Ack-URL") ?? "";
+    const answer = await fetch(postern.url + new URL(ack).pathname, { method: "POST" });
+    expect([answer.status, await answer.json()]).toEqual([
+      200,
+      expect.objectContaining({ report: "ack", state: "succeeded" }),
+    ]);
+    postern.signal("SIGKILL");
+    await postern.ended();
+  }
+  await using postern = await startPostern({ config, folder });
+  expect(await listDeliveries(postern, "")).toMatchObject([{ state: "succeeded", attemptCount: 1 }]);
+  expect(receiver.requests).toHaveLength(1);
+  never.resolve({ status: 200 });
+});
