@@ -53,15 +53,40 @@ export function readAck(tokens: Tokens, token: string): AckClaim | null {
   };
 }
 
+/** What of a 202 may ask for time. */
+interface Promising {
+  readonly headers: Headers;
+  /** As far as it was captured. */
+  readonly body: Uint8Array;
+}
+
+const DEADLINE_HEADER = "postern-ack-deadline";
+const DEADLINE_MEMBER = "ackDeadline";
+
 /**
- * Returns when the report is due that a 202 promises with `Postern-Ack-Deadline: <seconds>`, or null without
- * that header: then the 202 is a plain success. A value that is no number of seconds asks for the usual one.
+ * Returns when the report is due that a 202 promises with `Postern-Ack-Deadline: <seconds>`, or without that
+ * header with `{"ackDeadline": <seconds>}` in its body; null without either: then the 202 is a plain success.
+ * A value that is no number of seconds asks for the usual one, `null` and `false` for none.
  */
-export function ackDeadline(rule: AckRule, header: string | null, now: number): number | null {
-  if (header === null) return null;
-  const text = header.trim();
-  const asked = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : rule.deadlineMs;
-  return now + Math.min(asked === 0 ? rule.deadlineMs : asked, rule.deadlineMaxMs);
+export function ackDeadline(rule: AckRule, { headers, body }: Promising, now: number): number | null {
+  const asked = headers.get(DEADLINE_HEADER) ?? memberOf(body);
+  if (asked === null) return null;
+  const text = asked.trim();
+  const ms = /^\d{1,9}$/.test(text) ? Number(text) * 1_000 : rule.deadlineMs;
+  return now + Math.min(ms === 0 ? rule.deadlineMs : ms, rule.deadlineMaxMs);
+}
+
+/** The member of a JSON object as text; null when there is none, or no such object. */
+function memberOf(body: Uint8Array): string | null {
+  const text = new TextDecoder().decode(body);
+  if (!text.includes(DEADLINE_MEMBER)) return null;
+  try {
+    const value = (JSON.parse(text) as Readonly<Record<string, unknown>> | null)?.[DEADLINE_MEMBER];
+    const isAsking = value !== undefined && value !== null && value !== false;
+    return isAsking ? String(typeof value === "number" ? Math.ceil(value) : value) : null;
+  } catch {
+    return null;
+  }
 }
 
 /** What is kept of a receiver's reason. */

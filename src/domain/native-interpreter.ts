@@ -1,6 +1,6 @@
 /**
  * How native deliveries read an answer: 2xx succeeds, anything else failed, the body does not matter. A 202
- * with `Postern-Ack-Deadline` from an endpoint that takes reports is a promise instead.
+ * that names a deadline, from an endpoint that takes reports, is a promise instead.
  */
 import { type AckRule, ackDeadline } from "./acknowledgement.ts";
 import { type Answer, type Outcome, parseRetryAfter } from "./attempt.ts";
@@ -21,7 +21,7 @@ export const NATIVE_INTERPRETER: Interpreter = {
 
 function promised(answer: Answer, rule: AckRule | null, now: number): Outcome | null {
   if (rule === null || answer.kind === "error" || answer.status !== 202) return null;
-  const deadlineAt = ackDeadline(rule, answer.headers.get("postern-ack-deadline"), now);
+  const deadlineAt = ackDeadline(rule, answer, now);
   return deadlineAt === null ? null : { kind: "awaiting", status: 202, deadlineAt };
 }
 

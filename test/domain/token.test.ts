@@ -69,7 +69,10 @@ describe("The deadline of a promise", () => {
     ["999999999", 3_600_000],
     ["99999999999999999999", 300_000],
   ])("asked for as %p", (header, waitMs) => {
-    expect(ackDeadline(rule, header, NOW)).toBe(waitMs === null ? null : NOW + waitMs);
+    const headers = new Headers(header === null ? {} : { "postern-ack-deadline": header });
+    expect(ackDeadline(rule, { headers, body: new Uint8Array(0) }, NOW)).toBe(
+      waitMs === null ? null : NOW + waitMs,
+    );
   });
 });
 

@@ -132,6 +132,42 @@ describe("A receiver that promises a report", () => {
   });
 });
 
+describe("The deadline of a promise", () => {
+  test.each([
+    ["stands in the header", "", { "postern-ack-deadline": "30" }, 30_000],
+    ["stands in the body when there is no header", '{"ok":true,"ackDeadline":45}', {}, 45_000],
+    ["may be a text there", '{"ackDeadline":"45"}', {}, 45_000],
+    ["is rounded up to seconds", '{"ackDeadline":0.5}', {}, 1_000],
+    ["is the header's when there are both", '{"ackDeadline":45}', { "postern-ack-deadline": "30" }, 30_000],
+    ["is the usual one when it is no number", '{"ackDeadline":true}', {}, 300_000],
+    ["is never beyond the longest one", '{"ackDeadline":86400}', {}, 3_600_000],
+  ] as const)("%s", async (_, body, headers, ms) => {
+    await using app = await start();
+    app.sendResults.splice(0, 1, sendResponse(202, body, headers));
+    await accept(app);
+    app.clock.advance(ms - 1);
+    await settled(app);
+    expect((await delivery(app)).state).toBe("awaiting");
+    app.clock.advance(1);
+    await settled(app);
+    expect((await delivery(app)).state).toBe("retrying");
+  });
+
+  test.each([
+    ['{"ackDeadline":null}'],
+    ['{"ackDeadline":false}'],
+    ['{"ackDeadline":4'],
+    ['["ackDeadline"]'],
+    ["null"],
+    ['"ackDeadline"'],
+  ])("is not asked for with %s", async (body) => {
+    await using app = await start();
+    app.sendResults.splice(0, 1, sendResponse(202, body));
+    await accept(app);
+    expect((await delivery(app)).state).toBe("succeeded");
+  });
+});
+
 describe("A link to a report", () => {
   test.each(["GET", "HEAD", "PUT"])("does nothing when it is followed with %s", async (method) => {
     await using app = await start();
