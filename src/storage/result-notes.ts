@@ -1,6 +1,6 @@
 /**
- * Notes on ends that a bulk operation brings. It decides in the writer, item by item, so whoever is to be told
- * is looked up here; what a note says and whom it names is decided where it is for single verbs, too.
+ * Notes on ends that a bulk operation brings. It decides in the writer, item by item, so whoever is to be
+ * told is looked up here; what a note says and whom it names is decided where it is for single verbs, too.
  */
 import type { Database } from "bun:sqlite";
 import type { NewDelivery, Transition } from "../domain/delivery.ts";

@@ -1,7 +1,7 @@
 /** Reports that come while the attempt is still out, before the answer that promises them. */
 import { expect, test } from "bun:test";
 import type { AppError } from "../../src/domain/errors.ts";
-import { type EngineSetup, receiverUrl, startEngine, type TestEngine } from "../support/engine.ts";
+import { type EngineSetup, receiverUrl, startEngine } from "../support/engine.ts";
 import { withFolder } from "../support/store.ts";
 
 const APP = receiverUrl("app");
@@ -13,7 +13,7 @@ const NACK = { attempt: 1, isAck: false, text: "no" };
 const PROMISE = { status: 202, headers: { "postern-ack-deadline": "60" } };
 
 /** An engine whose one attempt is out and stays so, and the delivery's id. */
-async function whileOut(setup: EngineSetup = {}): Promise<{ run: TestEngine; id: string }> {
+async function whileOut(setup: EngineSetup = {}) {
   const run = await startEngine({ ...SETUP, ...setup });
   run.receiver.next(APP, "hang");
   await run.accept();
@@ -21,7 +21,7 @@ async function whileOut(setup: EngineSetup = {}): Promise<{ run: TestEngine; id:
   return { run, id: delivery?.id ?? "" };
 }
 
-test("An early acknowledgement is on disk before it is answered, and the answer changes nothing", async () => {
+test("An early acknowledgement is on disk when it is answered, and the answer changes nothing", async () => {
   const { run, id } = await whileOut();
   await using _ = run;
   expect(await run.engine.commands.acknowledge(id, ACK)).toBe(true);
