@@ -60,7 +60,7 @@ test("check 46: a nack is a failed attempt; the next one has other callback URLs
   expect(await report(posthook, second.ack)).toEqual(completed);
 });
 
-test("a nack that uses up the last retry is still answered as one, and later reports tell how it ended", async () => {
+test("a nack that uses up the last retry is answered as one; later reports tell how it ended", async () => {
   await using posthook = await startPosthook({ isAsync: true });
   posthook.answer(500, ACCEPTED);
   const id = await posthook.deliver({ retryOverride: { minRetries: 1, delaySecs: 5, strategy: "fixed" } });

@@ -16,7 +16,7 @@ async function failSome(posthook: Posthook, count: number): Promise<string[]> {
   return ids;
 }
 
-test("check 30: retry delivers failed hooks again under the same id, with all of their attempts anew", async () => {
+test("check 30: retry delivers failed hooks again under their ids, with all attempts anew", async () => {
   await using posthook = await startPosthook();
   const ids = await failSome(posthook, 3);
   const pending = (await posthook.schedule({ postIn: "1h" })).data.id;
@@ -59,7 +59,7 @@ test("check 32: cancel by filter takes the oldest back, as many as asked for", a
   expect(posthook.sent).toHaveLength(2);
 });
 
-test("cancel takes back what is to be retried, what awaits a report, and nothing that is in flight", async () => {
+test("cancel takes back what is to be retried or awaits a report, not what is in flight", async () => {
   await using posthook = await startPosthook({ isAsync: true });
   posthook.answer(500, 202, "hang");
   const ids = [await posthook.deliver(), await posthook.deliver(), await posthook.deliver()];
@@ -70,7 +70,7 @@ test("cancel takes back what is to be retried, what awaits a report, and nothing
   expect(await posthook.statusOf(ids[2] ?? "")).toBe("completed");
 });
 
-test("check 33: endpointKey touches that path only, and the range is from start up to, not including, end", async () => {
+test("check 33: endpointKey touches that path only; the range does not include its end", async () => {
   await using posthook = await startPosthook();
   const at = (hour: number) => `2026-02-01T0${hour}:00:00Z`;
   for (const path of [PATH, "/other"]) {
