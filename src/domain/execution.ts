@@ -64,6 +64,8 @@ export interface LogFilter extends TimeRange {
 
 export interface StoredLog extends LogLine {
   readonly seq: number;
+  /** Its place in lists. */
+  readonly cursor: string;
   readonly attempt: number;
   readonly lane: number;
   readonly executionId: Id | null;
@@ -104,7 +106,8 @@ export interface FunctionReads {
   /** The root of an execution first, then all that came of it, level by level; empty when there is none. */
   executionTree(lookup: Lookup): Promise<readonly Execution[]>;
   executionHistogram(input: HistogramInput): Promise<readonly HistogramCell[]>;
-  listLogs(filter: LogFilter & PageInput): Promise<Page<StoredLog>>;
+  /** Newest first; with `after`, a line's cursor, what came after it, oldest first. */
+  listLogs(filter: LogFilter & PageInput & { readonly after?: string }): Promise<Page<StoredLog>>;
   pageLogs(filter: LogFilter & NumberedPageInput): Promise<NumberedPage<StoredLog>>;
   logHistogram(input: HistogramInput): Promise<readonly HistogramCell[]>;
 }

@@ -9,7 +9,7 @@ import {
   listExecutions,
   pageExecutions,
 } from "./list-executions.ts";
-import { isBoundedLogList, listLogs, logHistogram, pageLogs } from "./list-logs.ts";
+import { isBoundedLogList, listLogs, logBounds, logHistogram, pageLogs } from "./list-logs.ts";
 import { pageBounds } from "./page.ts";
 
 type Inputs = { readonly [Verb in keyof FunctionReads]: Parameters<FunctionReads[Verb]>[0] };
@@ -69,7 +69,7 @@ export function createFunctionReads(run: Run): FunctionReads {
     executionTree: (input) => ask({ verb: "executionTree", input }),
     executionHistogram: (input) => ask({ verb: "executionHistogram", input }),
     async listLogs(input) {
-      pageBounds(input);
+      logBounds(input);
       return ask({ verb: "listLogs", input });
     },
     pageLogs: (input) => ask({ verb: "pageLogs", input }),

@@ -12,7 +12,7 @@ import type { LogLevel } from "../domain/log-line.ts";
 import type { Page, PageInput } from "../domain/reads.ts";
 import { idBytes, idText } from "./ids.ts";
 import { likePart, TOTAL_MAX } from "./list-executions.ts";
-import { pageBounds, toPage } from "./page.ts";
+import { pageBounds, readCursor, toPage, writeCursor } from "./page.ts";
 import { Where } from "./where.ts";
 
 interface LogRecord {
@@ -50,10 +50,18 @@ export function isBoundedLogList(filter: LogFilter, isOnlyProject: boolean): boo
   return isOnlyProject || lane !== undefined || executionId !== undefined;
 }
 
-export function listLogs(db: Database, filter: LogFilter & PageInput): Page<StoredLog> {
-  const { before, limit } = pageBounds(filter);
-  const where = whereOf(filter).and("l.seq < ?", before);
-  const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq DESC LIMIT ?`;
+type LogList = LogFilter & PageInput & { readonly after?: string };
+
+/** Throws invalid_request for a bad cursor or limit. */
+export function logBounds({ after, ...page }: LogList): { before: number; above: number; limit: number } {
+  return { ...pageBounds(page), above: after === undefined ? 0 : readCursor(after) };
+}
+
+export function listLogs(db: Database, filter: LogList): Page<StoredLog> {
+  const { before, above, limit } = logBounds(filter);
+  const where = whereOf(filter).and("l.seq < ?", before).and("l.seq > ?", above);
+  const order = filter.after === undefined ? "DESC" : "ASC";
+  const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq ${order} LIMIT ?`;
   const rows = db.query<LogRecord, SQLQueryBindings[]>(sql).all(...where.values, limit + 1);
   return toPage(rows.map(readLog), limit);
 }
@@ -81,5 +89,16 @@ export function logHistogram(db: Database, input: HistogramInput): HistogramCell
 
 function readLog(row: LogRecord): StoredLog {
   const { seq, attempt, at, level, message, meta, endpoint_seq: lane, execution_id: id } = row;
-  return { seq, attempt, at, level, message, meta, lane, executionId: id === null ? null : idText(id) };
+  const cursor = writeCursor(seq);
+  return {
+    seq,
+    cursor,
+    attempt,
+    at,
+    level,
+    message,
+    meta,
+    lane,
+    executionId: id === null ? null : idText(id),
+  };
 }

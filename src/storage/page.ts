@@ -34,7 +34,8 @@ export function writeCursor(seq: number): string {
   return Buffer.from(String(seq)).toString("base64url");
 }
 
-function readCursor(text: string): number {
+/** Throws invalid_request. */
+export function readCursor(text: string): number {
   const digits = Buffer.from(text, "base64url").toString("latin1");
   const seq = Number(digits);
   if (!/^[1-9]\d{0,15}$/.test(digits) || !Number.isSafeInteger(seq)) {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { PINGBACK } from "../../src/dialects/pingback/dialect.ts";
 import { secretName } from "../../src/domain/signature/signing-keys.ts";
 import { KEYS, startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -177,11 +178,26 @@ const KNOWN = {
 async function prepare(app: TestApp) {
   await app.api("/schedules", { method: "POST", body: schedule("gone") });
   await app.api("/endpoints", { method: "POST", body: endpoint("gone") });
-  return { revokeKey: (await app.api("/keys", { method: "POST", body: "{}" })).json.id };
+  const call = (path: string, body: object) =>
+    app.request(`/api/v1/${path}`, { method: "POST", body: JSON.stringify(body), key: KEYS.admin });
+  await call("register", {
+    functions: [{ name: "resize", type: "task" }],
+    endpoint_url: "https://app.test/",
+  });
+  const trigger = async () => {
+    const answer = await (await call("trigger", { task: "resize", delay: "1h" })).json();
+    return (answer as { executionId: string }).executionId;
+  };
+  return {
+    revokeKey: (await app.api("/keys", { method: "POST", body: "{}" })).json.id,
+    getExecution: await trigger(),
+    getExecutionTree: await trigger(),
+    retryExecution: await trigger(),
+  };
 }
 
 test("what every route really answers is what the document says", async () => {
-  await using app = await startTestApp({ ...OPTIONS, canAdvance: true });
+  await using app = await startTestApp({ ...OPTIONS, canAdvance: true, dialects: [PINGBACK] });
   const post = (path: string) => app.api(path, { method: "POST" });
   const held = async () => {
     const { json } = await app.api(`/deliveries?event=${await app.ingest("orders")}`);
@@ -243,8 +259,8 @@ async function visit(app: TestApp, { ids, bodies }: Visit): Promise<void> {
     first.includes(operationId) ? first.indexOf(operationId) : first.length;
   const routes = app.routes.toSorted((a, b) => rank(a.operationId) - rank(b.operationId));
   for (const { operationId, method, path, tag } of routes) {
-    const id =
-      ids[operationId] ?? { endpoints: "app", metrics: "app", schedules: "beat" }[tag as string] ?? "orders";
+    const named = { endpoints: "app", metrics: "app", schedules: "beat", functions: "resize" };
+    const id = ids[operationId] ?? named[tag as keyof typeof named] ?? "orders";
     // api() throws when the answer is not what the schema says.
     const body = bodies[operationId];
     const { status } = await app.api(path.replace(":id", id) + (QUERIES[operationId] ?? ""), {

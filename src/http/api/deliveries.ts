@@ -62,7 +62,7 @@ const DELIVERY_MEMBERS = {
 
 export const DELIVERY = named("Delivery", DELIVERY_MEMBERS);
 
-const ATTEMPT = named("Attempt", {
+export const ATTEMPT = named("Attempt", {
   number: Type.Integer({ description: "From 1, over the whole life of the delivery." }),
   startedAt: INSTANT,
   durationMs: Type.Number(),
@@ -113,7 +113,7 @@ function showDetail(detail: DeliveryDetail, directory: Directory): Static<typeof
   };
 }
 
-function showAttempt(attempt: AttemptRecord): Static<typeof ATTEMPT> {
+export function showAttempt(attempt: AttemptRecord): Static<typeof ATTEMPT> {
   const { number, startedAt, durationMs, outcome, status, failure, error, excerpt, detail } = attempt;
   const shown = excerpt === null ? null : showBody(excerpt, true);
   return {

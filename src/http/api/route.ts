@@ -20,6 +20,7 @@ export const TAGS = [
   "sources",
   "bulk",
   "schedules",
+  "functions",
   "projects",
   "keys",
   "metrics",

@@ -18,6 +18,8 @@ import { endpointSecretRoutes } from "./endpoint-secrets.ts";
 import { endpointWriteRoutes } from "./endpoint-writes.ts";
 import { endpointRoutes } from "./endpoints.ts";
 import { eventRoutes } from "./events.ts";
+import { executionRoutes } from "./executions.ts";
+import { functionRoutes } from "./functions.ts";
 import { keyRoutes, projectRoutes } from "./keys.ts";
 import { masterKeyRoutes } from "./master-key.ts";
 import { createOpenApi } from "./openapi.ts";
@@ -59,6 +61,8 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
     ...sourceRoutes(deps),
     ...pullRoutes(deps),
     ...scheduleRoutes(deps),
+    ...functionRoutes(deps),
+    ...executionRoutes(deps),
     ...clockRoutes(deps),
     ...projectRoutes(deps),
     ...keyRoutes(deps),
