@@ -16,6 +16,7 @@ export type PurgeKind =
   | "rejections"
   | "dedupe"
   | "schedules"
+  | "expired_bodies"
   | "rollup_minutes"
   | "rollup_hours"
   | "bulks"
@@ -126,6 +127,7 @@ export class Retention {
     deleted += unfetched;
     deleted += await this.#purge("events", now - keepMs.events);
     deleted += await this.#purge("rejections", now - keepMs.rejections);
+    deleted += await this.#purge("expired_bodies", now);
     deleted += await this.#purge("dedupe", now);
     deleted += await this.#purge("schedules", now - keepMs.dead);
     deleted += await this.#purge("rollup_minutes", now - Math.min(MINUTES_KEPT_MS, keepMs.metrics));

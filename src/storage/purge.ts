@@ -22,6 +22,7 @@ export type PurgeKind =
   | "rollup_hours" // and by the hour
   | "bulks" // finished bulk operations
   | "processes" // rows of processes that have stopped
+  | "expired_bodies" // that were asked to go before their delivery
   | "bodies" // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
   | "dead_bodies" // then those of dead ones, which cannot be replayed afterwards
   | "pages"; // gives free pages back to the file system
@@ -62,6 +63,7 @@ export function createPurge(db: Database, lease: number): Step {
     rollup_hours: createRollups(db, HOUR),
     bulks: createBulks(db),
     processes: createProcesses(db, lease),
+    expired_bodies: createExpiredBodies(db),
     bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded'"),
     dead_bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded', 'dead'"),
     pages: createPages(db),
@@ -358,6 +360,28 @@ function createBodies(db: Database, finished: string): Step {
       ORDER BY seq LIMIT ?`,
     remove: (seq) => void payload.run(seq),
   });
+}
+
+/** A body goes once its delivery has ended; until then its row is looked at again a minute later. */
+function createExpiredBodies(db: Database): Step {
+  const due = db.query<{ expires_at: number; payload_seq: number; is_open: number }, [number, number]>(
+    `SELECT x.expires_at, x.payload_seq, EXISTS (SELECT 1 FROM delivery d
+       WHERE d.seq = x.payload_seq AND d.finished_at IS NULL) AS is_open
+     FROM payload_expiry x WHERE x.expires_at <= ? ORDER BY x.expires_at LIMIT ?`,
+  );
+  const payload = db.query("DELETE FROM payload WHERE seq = ?");
+  const remove = db.query("DELETE FROM payload_expiry WHERE expires_at = ? AND payload_seq = ?");
+  const putOff = db.query("INSERT INTO payload_expiry (expires_at, payload_seq) VALUES (?, ?)");
+  return ({ before, limit }) => {
+    const rows = due.all(before, limit);
+    let deletedCount = 0;
+    for (const { expires_at, payload_seq, is_open } of rows) {
+      remove.run(expires_at, payload_seq);
+      if (is_open === 1) putOff.run(before + MINUTE, payload_seq);
+      else deletedCount += payload.run(payload_seq).changes;
+    }
+    return { deletedCount, isDone: rows.length < limit };
+  };
 }
 
 function createPages(db: Database): Step {

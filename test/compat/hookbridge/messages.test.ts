@@ -337,3 +337,31 @@ describe("Deletion", () => {
     expect(expectOk(await bridge.call("GET", "/v1/dlq/messages")).data.messages).toHaveLength(1);
   });
 });
+
+describe("Retention", () => {
+  test("retention_hours 0 drops the payload after delivery, and not before", async () => {
+    await using bridge = await startBridge();
+    const { id } = await bridge.endpoint();
+    answers(bridge, 503);
+    const message = await bridge.send(id, { retention_hours: 0, payload: { secret: "once" } });
+    await bridge.advance(30 * MINUTE);
+    expect(await bridge.message(message)).toMatchObject({ status: "succeeded", retention_hours: 0 });
+    expect(Buffer.from(bridge.sent[1]?.body ?? []).toString()).toBe('{"secret":"once"}');
+    await bridge.app.engine.retention.sweep();
+    const entry = await bridge.app.store.historyEntry({
+      ...{ project: "default", profile: "hookbridge", id: message.replaceAll("-", "") },
+    });
+    expect(entry?.payload).toBeNull();
+    const refused = await bridge.call("POST", `/v1/messages/${message}/replay`);
+    expect([refused.status, refused.error.code]).toEqual([410, "RETENTION_EXPIRED"]);
+  });
+
+  test("a payload that the store gave up cannot be replayed", async () => {
+    await using bridge = await startBridge();
+    const { id } = await bridge.endpoint();
+    const message = await bridge.send(id);
+    await bridge.app.store.purge({ kind: "bodies", before: 0, limit: 100 });
+    const refused = await bridge.call("POST", `/v1/messages/${message}/replay`);
+    expect([refused.status, refused.error.code]).toEqual([410, "PAYLOAD_UNAVAILABLE"]);
+  });
+});
