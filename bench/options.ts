@@ -23,6 +23,7 @@ export const PARTS = [
   "s",
   "t",
   "u",
+  "v",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -54,7 +55,8 @@ Parts:
   m  timers at 1,000/s, many pending          n  timers taken in per second
   o  100,000 crons due at once                p  a tick with nothing due
   q  1,000 endpoints, 100 of which hang       s  one event to 1, 10 and 100 endpoints
-  t  replay of many dead letters                u  lists and searches, few and many`;
+  t  replay of many dead letters                u  lists and searches, few and many
+  v  lists of the HookBridge door, few and many`;
 
 interface Parsed {
   readonly quick?: true;

@@ -12,6 +12,7 @@ import { endMeasuring, isTimeUp, spentProcessorMs } from "./children.ts";
 import { measureDedupe } from "./dedupe.ts";
 import { measureFanOut } from "./fan-out.ts";
 import { measureHanging } from "./hanging.ts";
+import { measureHookbridge } from "./hookbridge.ts";
 import { measureAcknowledgement, measureFirstAttempt } from "./latency.ts";
 import { describeMachine, type ProcessorTimes, processorTimes } from "./machine.ts";
 import { PARTS, type Part, readOptions } from "./options.ts";
@@ -47,6 +48,7 @@ const STEPS: readonly Step[] = [
   { parts: ["o"], run: async (bench, emit) => emit(await measureSchedules(bench)) },
   { parts: ["q"], run: async (bench, emit) => emit(await measureHanging(bench)) },
   { parts: ["t", "u"], run: measureRepair },
+  { parts: ["v"], run: measureHookbridge },
   { parts: ["h", "i"], run: async (bench, emit) => emit(await measureEmpty(bench)) },
   { parts: ["g", "h", "i", "j"], run: measureBacklog },
 ];
