@@ -202,6 +202,7 @@ class PosternApp implements App {
       directory: engine.directory,
       commands: engine.commands,
       objects: engine.objects,
+      results: engine.results,
       publisher: engine.publisher,
       endpointTimeoutMs: this.#config.egress.timeoutMs,
       admit: engine.admit,

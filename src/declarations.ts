@@ -15,6 +15,7 @@ import { NATIVE_PROFILE } from "./domain/native-profile.ts";
 import { NOTICE_TENANT } from "./domain/notice.ts";
 import { type RetryRule, STANDARD_RETRY } from "./domain/policy.ts";
 import type { ProjectSettings } from "./domain/project-settings.ts";
+import { isResultUrl, resultEndpoint } from "./domain/result-note.ts";
 import type { ScheduleDefinition } from "./domain/schedule-definition.ts";
 import type { Target } from "./domain/source.ts";
 import type {
@@ -35,7 +36,7 @@ export function toDeclarations(config: Config): Declarations {
         scope,
       })),
     ),
-    endpoints: config.endpoints.map(toEndpoint),
+    endpoints: config.endpoints.flatMap((endpoint) => [toEndpoint(endpoint), ...toResultEndpoint(endpoint)]),
     sources: config.sources.map(toSource),
     subscriptions: [...config.subscriptions, ...config.alerts.map(toAlert)],
     deadLetters: config.projects.map(({ id, deadLetters }) => ({ project: id, ...deadLetters })),
@@ -83,6 +84,13 @@ function toEndpoint(endpoint: EndpointConfig): DeclaredEndpoint {
     allowPrivate,
     resultTo,
   };
+}
+
+/** What the URL in its result_to stands for. */
+function toResultEndpoint(endpoint: EndpointConfig): DeclaredEndpoint[] {
+  const { resultTo } = endpoint;
+  if (resultTo === null || !isResultUrl(resultTo)) return [];
+  return [resultEndpoint({ ...endpoint, by: "endpoint" }, resultTo)];
 }
 
 function toSchedule({ concurrency, headers, body, ...schedule }: ScheduleConfig): ScheduleDefinition {

@@ -237,7 +237,7 @@ function checkEndpoint(endpoint: EndpointDraft, place: Place): void {
 
 function checkResultTo({ project, name, result_to: given }: EndpointDraft, place: Place): void {
   const { declared, path, context } = place;
-  if (given === undefined || project === undefined) return;
+  if (given === undefined || project === undefined || given.includes("://")) return;
   const here = [...path, "result_to"];
   if (given === name) {
     const expected = "another endpoint";

@@ -30,6 +30,7 @@ import {
   listen,
   moment,
   name,
+  nameOrUrl,
   nonEmpty,
   proxyUrl,
   SECRET,
@@ -231,7 +232,7 @@ const Endpoint = Type.Object({
   rate: Type.Optional(Rate),
   timeout: Type.Optional(duration()),
   ack: Type.Optional(Ack),
-  result_to: Type.Optional(name()),
+  result_to: Type.Optional(nameOrUrl()),
   ...EGRESS_KEYS,
   ...PACING_KEYS,
 });

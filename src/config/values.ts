@@ -111,13 +111,22 @@ function parseHttpUrl(given: string): URL | null {
 
 const hasCredentials = (url: URL) => url.username !== "" || url.password !== "";
 
+const TARGET = "an absolute http or https URL without credentials and fragment";
+
+function parseTarget(given: string): string | null {
+  const url = parseHttpUrl(given);
+  return url && !hasCredentials(url) && url.hash === "" ? url.href : null;
+}
+
 /** An address to call: absolute, without credentials (they belong in `headers`) and without a fragment. */
 export function httpUrl(): TUnsafe<string> {
-  const parse = (given: string) => {
-    const url = parseHttpUrl(given);
-    return url && !hasCredentials(url) && url.hash === "" ? url.href : null;
-  };
-  return text({ expected: "an absolute http or https URL without credentials and fragment", parse });
+  return text({ expected: TARGET, parse: parseTarget });
+}
+
+/** The name of something declared, or a URL in its place. */
+export function nameOrUrl(): TUnsafe<string> {
+  const parse = (given: string) => (NAME.test(given) ? given : parseTarget(given));
+  return text({ expected: `a name, or ${TARGET}`, parse });
 }
 
 /** A base to which paths are appended: no query, and the trailing slash is taken off. */

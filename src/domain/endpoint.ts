@@ -53,8 +53,10 @@ export interface Endpoint {
   readonly proxy?: string | null;
   /** What may be reached although private, and nothing else private. Null or absent: as its door allows. */
   readonly allowPrivate?: readonly string[] | null;
-  /** The name of the endpoint that is told how each of its deliveries ended. Null or absent: none. */
+  /** The endpoint or URL that is told how each of its deliveries ended. Null or absent: none. */
   readonly resultTo?: string | null;
+  /** The name of the endpoint whose keys sign, as they are at the time, in place of its own. */
+  readonly signAs?: string;
   /** Null or absent: an answer is the whole answer. */
   readonly ack?: AckRule | null;
   /** Made by a dialect on the word of the configuration file, and trusted as what stands in it. */

@@ -2,6 +2,7 @@
 import type { AckReport, Answer, AttemptRecord } from "../domain/attempt.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Interpretation, Profile } from "../domain/strategy.ts";
+import type { Directory } from "./directory.ts";
 import type { Hold } from "./lane.ts";
 import type { Verdict } from "./listeners.ts";
 import type { Claimed } from "./ports.ts";
@@ -30,6 +31,13 @@ export function toAnswer(result: SendResult): Answer {
   const failure =
     result.reason === "timeout" || result.reason === "blocked" ? result.reason : ("transport" as const);
   return { kind: "error", failure, text: result.text };
+}
+
+/** The endpoint as it signs: one made for a URL has the keys of the endpoint that named it. */
+export function withKeys(endpoint: Endpoint, directory: Pick<Directory, "lastNamed">): Endpoint {
+  const { signAs, project } = endpoint;
+  if (signAs === undefined) return endpoint;
+  return { ...endpoint, sign: directory.lastNamed(project, signAs)?.sign ?? [] };
 }
 
 type Judgement = Pick<Interpretation, "outcome" | "detail">;

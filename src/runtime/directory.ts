@@ -162,6 +162,12 @@ export class Directory {
     return this.#endpointsByName.get(nameKey(project, name));
   }
 
+  /** The living endpoint of that name, or else the last one that there was. */
+  lastNamed(project: string, name: string): Endpoint | undefined {
+    const living = this.endpointNamed(project, name);
+    return living ?? this.endpointsOf(project, (endpoint) => endpoint.name === name).at(-1);
+  }
+
   /** Those of a project that are wanted, the retired included, in the order in which they came. */
   endpointsOf(project: string, isWanted: (endpoint: Endpoint) => boolean): Endpoint[] {
     return [...this.#endpointsById.values()]

@@ -18,7 +18,7 @@ import {
   type OutboundRequest,
   type Profile,
 } from "../domain/strategy.ts";
-import { ABORTED, type Attempt, record, type Sent, toAnswer } from "./attempt.ts";
+import { ABORTED, type Attempt, record, type Sent, toAnswer, withKeys } from "./attempt.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
 import type { Directory } from "./directory.ts";
@@ -294,11 +294,11 @@ export class Dispatcher {
   }
 
   #input({ claimed, endpoint }: Attempt): EnvelopeInput {
-    const { clock, ackUrls } = this.#options;
+    const { clock, directory, ackUrls } = this.#options;
     const attempt = claimed.position.attemptCount + 1;
     return {
       delivery: claimed.facts,
-      endpoint,
+      endpoint: withKeys(endpoint, directory),
       payload: claimed.payload,
       attempt,
       attemptsBefore: claimed.position.budgetStart,

@@ -24,7 +24,7 @@ import { Deadlines } from "./deadlines.ts";
 import { Directory } from "./directory.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Egress } from "./egress.ts";
-import { EndpointWrites } from "./endpoints.ts";
+import { type EndpointDraft, EndpointWrites } from "./endpoints.ts";
 import { FailingEndpoints, type FailingOptions } from "./failing.ts";
 import { Feed } from "./feed.ts";
 import { Functions } from "./functions.ts";
@@ -60,6 +60,7 @@ import type { Random } from "./random.ts";
 import { type Declarations, type ReconcileResult, type ReconcileStore, reconcile } from "./reconcile.ts";
 import { Refusals } from "./refusals.ts";
 import { type ReleaseStore, Releases } from "./releases.ts";
+import { ResultEndpoints } from "./result-endpoints.ts";
 import { createResultNotes } from "./result-notes.ts";
 import { type PurgeStore, Retention, type RetentionOptions } from "./retention.ts";
 import { type RollupStore, Rollups } from "./rollups.ts";
@@ -153,6 +154,7 @@ export class Engine {
   readonly commands: Commands;
   readonly endpoints: EndpointWrites;
   readonly acknowledgements: Acknowledgements;
+  readonly results: ResultEndpoints;
   readonly objects: Objects;
   readonly publisher: Publisher;
   readonly notices: Notices;
@@ -214,7 +216,9 @@ export class Engine {
       acknowledge: (id, report) => this.commands.acknowledge(id, report),
     });
     this.endpoints = new EndpointWrites(wiring);
-    this.objects = new Objects(wiring);
+    const put = (draft: EndpointDraft) => this.endpoints.put(draft);
+    this.results = new ResultEndpoints({ ...wiring, put });
+    this.objects = new Objects({ ...wiring, results: this.results });
     const prepare = createOutgoing(wiring);
     this.scheduler = new Scheduler({ ...wiring, prepare });
     this.schedules = new Schedules({ ...wiring, prepare });

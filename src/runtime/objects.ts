@@ -9,6 +9,7 @@ import type { Door, Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { checkSigning } from "../domain/header-rules.ts";
 import type { Id } from "../domain/id.ts";
+import { isResultUrl, RESULT_DOOR, resultNameOf } from "../domain/result-note.ts";
 import { isTypePattern, type Subscription } from "../domain/subscription.ts";
 import type { Breakers } from "./breakers.ts";
 import type { Clock } from "./clock.ts";
@@ -16,7 +17,8 @@ import type { Directory } from "./directory.ts";
 import type { Log } from "./log.ts";
 import type { Random } from "./random.ts";
 import type { DeclaredEndpoint, DeclaredSubscription, ReconcileStore } from "./reconcile.ts";
-import type { CheckTarget } from "./target-check.ts";
+import type { ResultEndpoints } from "./result-endpoints.ts";
+import { type CheckTarget, readTarget } from "./target-check.ts";
 
 type ObjectStore = Pick<
   ReconcileStore,
@@ -42,6 +44,7 @@ export interface ObjectsOptions {
   readonly directory: Directory;
   readonly breakers: Pick<Breakers, "reset">;
   readonly checkTarget: CheckTarget;
+  readonly results: Pick<ResultEndpoints, "ensure">;
   readonly log: Log;
   readonly nextId: () => Id;
   readonly onEndpointChanged: (endpoint: Endpoint) => void;
@@ -105,10 +108,18 @@ export class Objects {
           details: { subscriptions: names },
         });
       }
+      const { tellers, own } = this.#resultsOf(current);
+      if (tellers.length > 0) {
+        const names = tellers.slice(0, 20).map((teller) => teller.name);
+        throw new AppError("conflict", `endpoints tell this one their results: ${names.join(", ")}`, {
+          details: { endpoints: names },
+        });
+      }
       for (const subscription of leading) await this.retireSubscription(subscription.id);
       const retired = found(await store.retireEndpoint(id, clock.now()), "endpoint");
       this.#options.onEndpointChanged(retired);
       this.#note("retired", "endpoint", retired);
+      for (const { id: resultId } of own) await this.retireEndpoint(resultId);
       return retired;
     });
   }
@@ -211,11 +222,11 @@ export class Objects {
     assertHeaders(definition.headers);
     const [fault] = checkSigning(definition);
     if (fault) throw new AppError("invalid_request", `${fault.path.join(".")}: ${fault.message}`);
-    this.#assertResultTo(definition);
     const url = readTarget(definition.url);
     await this.#options.checkTarget(url, definition);
+    const result = await this.#resultTo(definition);
     const known = directory.endpoint(definition.id);
-    const endpoint = await store.putEndpoint({ ...definition, url: url.href }, clock.now());
+    const endpoint = await store.putEndpoint({ ...definition, ...result, url: url.href }, clock.now());
     // What failed at the old address says nothing about the new one.
     if (known && known.url !== endpoint.url) breakers.reset(known);
     onEndpointChanged(endpoint);
@@ -242,10 +253,30 @@ export class Objects {
     return subscription;
   }
 
-  #assertResultTo({ project, name, resultTo }: DeclaredEndpoint): void {
-    if (!resultTo || (resultTo !== name && this.#options.directory.endpointNamed(project, resultTo))) return;
+  /** A URL has its endpoint before anything refers to it. */
+  async #resultTo(definition: DeclaredEndpoint & Made): Promise<{ resultTo?: string }> {
+    const { directory, results } = this.#options;
+    const { project, name, resultTo, id } = definition;
+    if (!resultTo) return {};
+    if (isResultUrl(resultTo)) {
+      const other = directory.endpointNamed(project, name);
+      if (other && other.id !== id) throw new AppError("conflict", `there is an endpoint ${name} already`);
+      return { resultTo: await results.ensure({ ...definition, by: "endpoint" }, resultTo) };
+    }
+    if (resultTo !== name && directory.endpointNamed(project, resultTo)) return {};
     const message = `resultTo: there is no other endpoint "${resultTo}" in this project`;
     throw new AppError("invalid_request", message);
+  }
+
+  /** Those that it would leave without anybody to tell, and those that were made for it alone. */
+  #resultsOf({ id, project, name }: Endpoint): { tellers: Endpoint[]; own: Endpoint[] } {
+    const others = this.#options.directory
+      .endpoints()
+      .filter((other) => other.project === project && other.id !== id);
+    return {
+      tellers: others.filter((other) => resultNameOf(other) === name),
+      own: others.filter(({ door, signAs }) => door === RESULT_DOOR && signAs === name),
+    };
   }
 
   #assertProject(project: string): void {
@@ -297,13 +328,6 @@ function found<T>(object: T | null, kind: string): T {
 
 function declaredInConfig(kind: string): AppError {
   return new AppError("declared_in_config", `this ${kind} is declared in the config file; change it there`);
-}
-
-function readTarget(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  const isPlain = url !== null && url.username === "" && url.password === "" && url.hash === "";
-  if (isPlain && (url.protocol === "http:" || url.protocol === "https:")) return url;
-  throw new AppError("invalid_request", "an absolute http or https URL without credentials is expected");
 }
 
 function assertHeaders(headers: Readonly<Record<string, string>>): void {

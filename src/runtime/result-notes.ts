@@ -18,9 +18,12 @@ export type NoteResult = (ended: Ended) => NewDelivery | null;
 export function createResultNotes({ directory, nextId, log }: ResultNotesOptions): NoteResult {
   return (ended) => {
     const { facts, endpoint, to, at } = ended;
-    const name = resultTarget(facts, endpoint, to);
-    if (name === null) return null;
-    const target = directory.endpointNamed(facts.project, name);
+    const wanted = resultTarget(facts, endpoint, to);
+    if (wanted === null) return null;
+    const { name, isOfUrl } = wanted;
+    const target = isOfUrl
+      ? directory.lastNamed(facts.project, name)
+      : directory.endpointNamed(facts.project, name);
     if (!target) {
       log.warn("result.nobody_told", { endpoint: endpoint.name, resultTo: name });
       return null;

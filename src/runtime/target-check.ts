@@ -27,6 +27,14 @@ export type CheckTarget = (url: URL, endpoint: Judged) => Promise<void>;
  */
 const RESOLVE_MS = 2_000;
 
+/** Returns what a request calls a URL to deliver to. AppError: invalid_request. */
+export function readTarget(text: string): URL {
+  const url = URL.parse(text);
+  const isPlain = url !== null && url.username === "" && url.password === "" && url.hash === "";
+  if (isPlain && (url.protocol === "http:" || url.protocol === "https:")) return url;
+  throw new AppError("invalid_request", "an absolute http or https URL without credentials is expected");
+}
+
 export function createTargetCheck({ clock, directory, egress }: TargetCheckOptions): CheckTarget {
   return async (url, endpoint) => {
     const { isTrusted, allowPrivate } = egressFor(endpoint, directory.egressOf(endpoint.project));

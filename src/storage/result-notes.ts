@@ -7,7 +7,7 @@ import type { NewDelivery, Transition } from "../domain/delivery.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import { lineOf } from "../domain/pacing.ts";
-import { resultNote, resultTarget } from "../domain/result-note.ts";
+import { type ResultTarget, resultNote, resultTarget } from "../domain/result-note.ts";
 import type { DeliveryFacts } from "../domain/strategy.ts";
 import { idText } from "./ids.ts";
 
@@ -36,14 +36,19 @@ export function createNoteEnd(db: Database): NoteEnd {
   const endpointNamed = db.query<EndpointRow, [string, string]>(
     "SELECT seq, id, name, spec FROM endpoint WHERE project = ? AND name = ? AND deleted_at IS NULL",
   );
+  const lastNamed = db.query<EndpointRow, [string, string]>(
+    "SELECT seq, id, name, spec FROM endpoint WHERE project = ? AND name = ? ORDER BY seq DESC LIMIT 1",
+  );
+  const find = (project: string, { name, isOfUrl }: ResultTarget) =>
+    endpointNamed.get(project, name) ?? (isOfUrl ? lastNamed.get(project, name) : null);
   return ({ facts, decided, id }) => {
     const row = endpointOf.get(decided.lane);
     if (row === null) return null;
     const { resultTo = null } = specOf(row);
     const endpoint = { name: row.name, resultTo };
     const { to, at, attemptCount } = decided;
-    const name = resultTarget(facts, endpoint, to);
-    const target = name === null ? null : endpointNamed.get(facts.project, name);
+    const wanted = resultTarget(facts, endpoint, to);
+    const target = wanted && find(facts.project, wanted);
     if (target === null) return null;
     const { profile, pacing } = specOf(target);
     const line = lineOf(pacing, null);

@@ -227,6 +227,11 @@ describe("Tables that do not fit together are errors", () => {
   const twoSources = `${verified("")}\n${verified("")}`;
   test.each([
     [endpoint('result_to = "ap"'), '4: endpoint[0].result_to: there is no endpoint "ap", did you mean app?'],
+    [
+      endpoint('result_to = "https://user:secret@example.com/"'),
+      '4: endpoint[0].result_to: got "https://***@example.com/", expected a name, or an absolute http or ' +
+        "https URL without credentials and fragment",
+    ],
     [endpoint('result_to = "app"'), "4: endpoint[0].result_to: names itself, expected another endpoint"],
     [
       verified('to = ["ap"]'),

@@ -43,8 +43,9 @@ test("A promise outlives a kill: the URL of before reports to the process of aft
 test("A report that was answered 200 outlives a kill although its 202 never came", async () => {
   const never = Promise.withResolvers<{ status: number }>();
   await using receiver = startReceiver(() => never.promise);
+  await using told = startReceiver();
   const config = configText({
-    endpoints: [{ name: "app", url: receiver.url, more: "ack = {}" }],
+    endpoints: [{ name: "app", url: receiver.url, more: `ack = {}\nresult_to = "${told.url}/results"` }],
     sources: { orders: ["app"] },
   });
   const { folder } = createFolder(config);
@@ -61,7 +62,13 @@ test("A report that was answered 200 outlives a kill although its 202 never came
     await postern.ended();
   }
   await using postern = await startPostern({ config, folder });
-  expect(await listDeliveries(postern, "")).toMatchObject([{ state: "succeeded", attemptCount: 1 }]);
+  const note = await told.next();
+  expect([note.path, JSON.parse(note.text)]).toEqual([
+    "/results",
+    expect.objectContaining({ type: "delivery.succeeded", endpoint: "app" }),
+  ]);
+  const ended = (await listDeliveries(postern, "state=succeeded")) as { endpoint: string }[];
+  expect(ended.map(({ endpoint }) => endpoint)).toContain("app");
   expect(receiver.requests).toHaveLength(1);
   never.resolve({ status: 200 });
 });

@@ -313,7 +313,7 @@ interface Parts {
 }
 
 function createDeps({ engine, store, clock, log, options }: Parts, reload: () => Promise<ReloadResult>) {
-  const { schedules, timers, functions, directory, commands, objects, admit } = engine;
+  const { schedules, timers, functions, directory, commands, objects, results, admit } = engine;
   const { metrics, rollups, bulks, feed, breakers, lanes, slots } = engine;
   return {
     clock,
@@ -322,6 +322,7 @@ function createDeps({ engine, store, clock, log, options }: Parts, reload: () =>
     directory,
     commands,
     objects,
+    results,
     publisher: engine.publisher,
     random: testRandom(),
     endpointTimeoutMs: 30_000,

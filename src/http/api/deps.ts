@@ -16,6 +16,7 @@ import type { Metrics } from "../../runtime/metrics.ts";
 import type { Objects } from "../../runtime/objects.ts";
 import type { Publisher } from "../../runtime/publisher.ts";
 import type { Random } from "../../runtime/random.ts";
+import type { ResultEndpoints } from "../../runtime/result-endpoints.ts";
 import type { Schedules } from "../../runtime/schedules.ts";
 import type { Timers } from "../../runtime/timers.ts";
 import type { BodyReader } from "../body.ts";
@@ -28,6 +29,7 @@ export interface ApiDeps {
   readonly directory: Directory;
   readonly commands: Commands;
   readonly objects: Objects;
+  readonly results: ResultEndpoints;
   readonly publisher: Publisher;
   readonly bulks: Bulks;
   readonly feed: Feed;

@@ -160,7 +160,12 @@ const CHANGE_MEMBERS = {
   ),
   pacing: Type.Optional(PACING),
   resultTo: Type.Optional(
-    nullable(Type.String({ description: "The endpoint that is told how each delivery ended." })),
+    nullable(
+      Type.String({
+        maxLength: 2_048,
+        description: "The endpoint or URL that is told how each delivery ended.",
+      }),
+    ),
   ),
   tls: Type.Optional(
     nullable(

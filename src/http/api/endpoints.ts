@@ -72,7 +72,9 @@ export const ENDPOINT_MEMBERS = {
       { additionalProperties: false, description: "Receivers may answer 202 and report later." },
     ),
   ),
-  resultTo: nullable(Type.String({ description: "The endpoint that is told how its deliveries ended." })),
+  resultTo: nullable(
+    Type.String({ description: "The endpoint or URL that is told how its deliveries ended." }),
+  ),
   timeoutMs: Type.Integer(),
   hasClientCertificate: Type.Boolean(),
   proxy: nullable(

@@ -1,9 +1,10 @@
 /** One-off deliveries: made for now or for later, and put off. */
 import { type Static, Type } from "@sinclair/typebox";
 import { readDelay, readMoment } from "../../domain/delay.ts";
+import type { Endpoint } from "../../domain/endpoint.ts";
 import { AppError } from "../../domain/errors.ts";
 import { readId } from "../../domain/id.ts";
-import { specWithResult } from "../../domain/result-note.ts";
+import { isResultUrl, specWithResult } from "../../domain/result-note.ts";
 import { canonicalZone } from "../../domain/zone.ts";
 import { DELIVERY, showDelivery } from "./deliveries.ts";
 import type { ApiDeps } from "./deps.ts";
@@ -26,7 +27,8 @@ const NEW_DELIVERY = Type.Object(
     ...DUE_MEMBERS,
     resultTo: Type.Optional(
       Type.String({
-        description: "Name of the endpoint that is told how it ended, in a delivery of its own.",
+        maxLength: 2_048,
+        description: "Endpoint or URL that is told how it ended, in a delivery of its own.",
       }),
     ),
   },
@@ -54,21 +56,25 @@ function readDue({ delay, at, timezone = "UTC" }: Static<typeof NEW_DUE>, now: n
   return moment.at;
 }
 
-function readResult(
-  name: string | undefined,
-  directory: ApiDeps["directory"],
-  project: string,
-): string | null {
-  if (name === undefined) return null;
-  if (directory.endpointNamed(project, name)) return specWithResult(name);
-  throw bad(`resultTo: there is no endpoint "${name}" in this project`);
+/** A URL has its endpoint before the delivery that names it is stored. */
+async function readResult(
+  named: string | undefined,
+  endpoint: Endpoint,
+  { directory, results }: Pick<ApiDeps, "directory" | "results">,
+): Promise<string | null> {
+  if (named === undefined) return null;
+  if (isResultUrl(named)) {
+    return specWithResult(await results.ensure({ ...endpoint, by: "delivery" }, named));
+  }
+  if (directory.endpointNamed(endpoint.project, named)) return specWithResult(named);
+  throw bad(`resultTo: there is no endpoint "${named}" in this project`);
 }
 
 function bad(problem: string): AppError {
   return new AppError("invalid_request", problem);
 }
 
-export function timerRoutes({ clock, commands, directory, reads, timers }: ApiDeps): ApiRoute[] {
+export function timerRoutes({ clock, commands, directory, reads, results, timers }: ApiDeps): ApiRoute[] {
   const shared = { tag: "deliveries", scope: "admin", query: queryOf({}), answer: DELIVERY } as const;
   const show = async (project: string, id: string) => {
     const stored = await reads.getDelivery({ project, id });
@@ -86,7 +92,7 @@ export function timerRoutes({ clock, commands, directory, reads, timers }: ApiDe
       scope: "ingest",
       isLarge: true,
       body: NEW_DELIVERY,
-      errors: ["body_too_large", "overloaded", "storage_unavailable"],
+      errors: ["conflict", "target_blocked", "body_too_large", "overloaded", "storage_unavailable"],
       handle: async ({ principal: { project }, body, json }) => {
         const endpoint = findEndpoint(directory, project, body.endpoint);
         if (!endpoint || endpoint.deletedAt !== null) {
@@ -97,7 +103,7 @@ export function timerRoutes({ clock, commands, directory, reads, timers }: ApiDe
         const written = json.members().get("json");
         const bytes = written === undefined ? Buffer.from(text) : json.slice(written);
         const payload = { headers: JSON.stringify(headers), body: bytes };
-        const spec = readResult(body.resultTo, directory, project);
+        const spec = await readResult(body.resultTo, endpoint, { directory, results });
         return show(project, await timers.create(endpoint, { payload, dueAt, spec }));
       },
     }),
