@@ -24,6 +24,10 @@ export const PARTS = [
   "t",
   "u",
   "v",
+  "w",
+  "x",
+  "y",
+  "z",
 ] as const;
 export type Part = (typeof PARTS)[number];
 
@@ -56,7 +60,9 @@ Parts:
   o  100,000 crons due at once                p  a tick with nothing due
   q  1,000 endpoints, 100 of which hang       s  one event to 1, 10 and 100 endpoints
   t  replay of many dead letters                u  lists and searches, few and many
-  v  lists of the HookBridge door, few and many`;
+  v  lists of the HookBridge door, few and many
+  w  hooks scheduled, and listed              x  lateness of hooks beside a backlog
+  y  hooks to one and to 100 listeners        z  memory of idle listeners`;
 
 interface Parsed {
   readonly quick?: true;

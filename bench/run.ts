@@ -17,6 +17,7 @@ import { measureAcknowledgement, measureFirstAttempt } from "./latency.ts";
 import { describeMachine, type ProcessorTimes, processorTimes } from "./machine.ts";
 import { PARTS, type Part, readOptions } from "./options.ts";
 import { measurePeaks, measureProductPeak, type Peaks, peakRows } from "./peaks.ts";
+import { measureHookLateness, measureHooks, measureIdleListeners, measureListeners } from "./posthook.ts";
 import { measureRepair } from "./repair.ts";
 import { describeRun, renderReport } from "./report.ts";
 import { measureSchedules, measureTime } from "./schedules.ts";
@@ -49,6 +50,10 @@ const STEPS: readonly Step[] = [
   { parts: ["q"], run: async (bench, emit) => emit(await measureHanging(bench)) },
   { parts: ["t", "u"], run: measureRepair },
   { parts: ["v"], run: measureHookbridge },
+  { parts: ["w"], run: measureHooks },
+  { parts: ["x"], run: async (bench, emit) => emit(await measureHookLateness(bench)) },
+  { parts: ["y"], run: async (bench, emit) => emit(await measureListeners(bench)) },
+  { parts: ["z"], run: async (bench, emit) => emit(await measureIdleListeners(bench)) },
   { parts: ["h", "i"], run: async (bench, emit) => emit(await measureEmpty(bench)) },
   { parts: ["g", "h", "i", "j"], run: measureBacklog },
 ];
