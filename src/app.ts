@@ -194,6 +194,7 @@ class PosternApp implements App {
       exports: store,
       tokenKey: store.tokenKey,
       dated: engine.dated,
+      onChanges: (listener) => store.onChanges(listener),
       keyUses: store,
       datedReads: store,
       clock,

@@ -3,6 +3,7 @@
  * profiles join the engine's, their doors the server's, and their services start and stop with it.
  */
 
+import type { ChangeListener } from "../domain/change.ts";
 import type { DatedReads } from "../domain/dated.ts";
 import type { ExportVerbs } from "../domain/export.ts";
 import type { HistoryReads } from "../domain/history.ts";
@@ -42,6 +43,8 @@ export interface DialectContext extends NativeDoorsOptions {
   readonly socketUrl: string;
   readonly datedReads: DatedReads;
   readonly keyUses: KeyUseStore;
+  /** Has a listener told of every commit. */
+  readonly onChanges: (listener: ChangeListener) => void;
 }
 
 /** When API keys were last used. */

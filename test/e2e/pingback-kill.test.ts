@@ -24,29 +24,44 @@ interface Dispatch {
   readonly payload?: unknown;
 }
 
+/** Answers every parent with tasks, and has the server killed right after the first time. */
+class Application {
+  /** How often each parent was answered. */
+  readonly answers = new Map<string, number>();
+  /** The children seen of each parent. */
+  readonly children = new Map<string, Set<string>>();
+  readonly #random = seeded(42);
+  readonly #kill: () => void;
+
+  constructor(kill: () => void) {
+    this.#kill = kill;
+  }
+
+  answer(text: string) {
+    const dispatch = JSON.parse(text) as Dispatch;
+    if (dispatch.function === "child") {
+      const { parent } = dispatch.payload as { parent: string };
+      this.children.set(parent, (this.children.get(parent) ?? new Set()).add(dispatch.executionId));
+      return { status: 200, body: JSON.stringify({ status: "success", result: null }) };
+    }
+    const times = (this.answers.get(dispatch.executionId) ?? 0) + 1;
+    this.answers.set(dispatch.executionId, times);
+    // Only the first answer is followed by a kill, or a parent would never end.
+    if (times === 1) void pause(this.#random() * KILL_WITHIN_MS).then(this.#kill);
+    const payload = { parent: dispatch.executionId };
+    const tasks = Array.from({ length: CHILDREN }, () => ({ name: "child", payload }));
+    const logs = [{ timestamp: 1, level: "info", message: `answer ${times}` }];
+    return { status: 200, body: JSON.stringify({ status: "success", result: null, logs, tasks }) };
+  }
+}
+
 test(
   "children of a fan-out are neither lost nor doubled by kills between the answer and the commit",
   async () => {
-    const random = seeded(42);
-    const answers = new Map<string, number>();
-    const children = new Map<string, Set<string>>();
+    const application = new Application(() => running?.signal("SIGKILL"));
+    const { answers, children } = application;
     let running: Postern | null = null;
-    await using receiver = startReceiver((request) => {
-      const dispatch = JSON.parse(request.text) as Dispatch;
-      if (dispatch.function === "child") {
-        const { parent } = dispatch.payload as { parent: string };
-        children.set(parent, (children.get(parent) ?? new Set()).add(dispatch.executionId));
-        return { status: 200, body: JSON.stringify({ status: "success", result: null }) };
-      }
-      const times = (answers.get(dispatch.executionId) ?? 0) + 1;
-      answers.set(dispatch.executionId, times);
-      // Only the first answer is followed by a kill, or a parent would never end.
-      if (times === 1) setTimeout(() => running?.signal("SIGKILL"), random() * KILL_WITHIN_MS);
-      const payload = { parent: dispatch.executionId };
-      const tasks = Array.from({ length: CHILDREN }, () => ({ name: "child", payload }));
-      const logs = [{ timestamp: 1, level: "info", message: `answer ${times}` }];
-      return { status: 200, body: JSON.stringify({ status: "success", result: null, logs, tasks }) };
-    });
+    await using receiver = startReceiver((request) => application.answer(request.text));
     const port = await freePort();
     const config =
       `[server]\nlisten = "127.0.0.1:${port}"\n[[project]]\nid = "default"\napi_keys = ["${API_KEY}"]\n` +

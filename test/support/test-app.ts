@@ -394,6 +394,7 @@ function contextOf(
     dated: engine.dated,
     listeners: engine.listeners,
     socketUrl: "ws://api.example",
+    onChanges: (listener) => store.onChanges(listener),
     keyUses: store,
     datedReads: store,
     durationBucketsMs: DURATION_BUCKETS_MS,

@@ -3,6 +3,8 @@ import { HOUR } from "../../domain/duration.ts";
 import type { FunctionStyle } from "../../domain/function.ts";
 import type { PingbackSettings } from "../../domain/project-settings.ts";
 import type { Dialect, DialectContext, DialectServices } from "../../http/dialect.ts";
+import { alertRoutes } from "./alert-routes.ts";
+import { Alerts } from "./alerts.ts";
 import { executionRoutes } from "./execution-routes.ts";
 import { jobRoutes } from "./job-routes.ts";
 import { KeyUses } from "./key-uses.ts";
@@ -31,16 +33,21 @@ function open(context: DialectContext): DialectServices {
   const settings = new Map<string, PingbackSettings>();
   const rulesOf = (project: string) => settings.get(project) ?? DEFAULTS;
   const uses = new KeyUses(context.keyUses);
+  const alerts = new Alerts(context);
+  context.onChanges((changes) => alerts.note(changes));
   const routes = [
     ...sdkRoutes(context, rulesOf),
     ...jobRoutes(context, rulesOf),
     ...executionRoutes(context),
     ...projectRoutes(context),
     ...keyRoutes(context, uses),
+    ...alertRoutes(context, alerts),
   ];
   let isLoaded = false;
   return {
     doors: [createPingbackDoor(routes, { context, uses })],
+    settling: alerts,
+    stop: () => alerts.stop(),
     async reconcile(projects) {
       if (!isLoaded) {
         await functions.load(STYLE);

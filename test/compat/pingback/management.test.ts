@@ -470,6 +470,81 @@ describe("Management", () => {
   });
 });
 
+describe("An alert", () => {
+  const webhook = { channel: "webhook", target: "https://alerts.example/hook" };
+
+  test("check 58: fires after the second failure in a row, and not again while it cools down", async () => {
+    await using pingback = await startPingback();
+    await pingback.register([task("t"), task("other")]);
+    const path = `projects/${await projectId(pingback)}/alerts`;
+    const job = await jobId(pingback, "t");
+    const rule = { ...webhook, jobId: job, triggerType: "consecutive_failures", triggerValue: 2 };
+    const made = await pingback.call("POST", path, { ...rule, cooldownSeconds: 60 });
+    expect(made).toMatchObject({ status: 201, json: { ...rule, enabled: true, lastFiredAt: null } });
+    const notices = () => pingback.dispatches().filter(({ url }) => url === webhook.target);
+    const fail = async (name: string) => {
+      pingback.answer({ status: "error", error: "boom" }, 500);
+      await pingback.trigger(name);
+      await pingback.settle();
+    };
+    await fail("other");
+    await fail("other");
+    await fail("t");
+    expect(notices()).toEqual([]);
+    await fail("t");
+    expect(notices().map(({ body }) => body)).toMatchObject([
+      {
+        text: '[Pingback] Job "t" failed: HTTP 500: boom',
+        job: { name: "t" },
+        execution: { status: "failed" },
+      },
+    ]);
+    await fail("t");
+    expect(notices()).toHaveLength(1);
+    await pingback.advance(60_000);
+    await fail("t");
+    expect(notices()).toHaveLength(2);
+    expect((await pingback.call("GET", `${path}?jobId=${job}`)).json).toMatchObject([
+      { lastFiredAt: "2026-01-01T00:01:00.000Z" },
+    ]);
+    await pingback.call("PATCH", `${path}/${made.json.id}`, { enabled: false });
+    await pingback.advance(60_000);
+    await fail("t");
+    expect(notices()).toHaveLength(2);
+    expect((await pingback.call("DELETE", `${path}/${made.json.id}`)).status).toBe(200);
+    expect((await pingback.call("PATCH", `${path}/${made.json.id}`, {})).status).toBe(404);
+  });
+
+  test("fires for what takes too long, also when it succeeds, and for what runs late", async () => {
+    await using pingback = await startPingback();
+    await pingback.register([cron("tick", "* * * * *")]);
+    const path = `projects/${await projectId(pingback)}/alerts`;
+    await pingback.call("POST", path, { ...webhook, triggerType: "missed_run", triggerValue: 2 });
+    await pingback.call("POST", path, { ...webhook, triggerType: "duration_exceeded", triggerValue: 1 });
+    const texts = () =>
+      pingback.dispatches().flatMap(({ url, body }) => (url === webhook.target ? [body.text] : []));
+    await pingback.advance(MINUTE);
+    expect(texts()).toEqual([]);
+    pingback.app.clock.step(5 * MINUTE);
+    await pingback.advance(1);
+    expect(texts()).toEqual(['[Pingback] Job "tick" ran late']);
+  });
+
+  test("is refused without a rule that means something, and for mail", async () => {
+    await using pingback = await startPingback();
+    const path = `projects/${await projectId(pingback)}/alerts`;
+    const rule = { ...webhook, triggerType: "consecutive_failures", triggerValue: 2 };
+    const refused = async (change: object) =>
+      (await pingback.call("POST", path, { ...rule, ...change })).status;
+    expect(await refused({ channel: "email", target: "a@b.example" })).toBe(400);
+    expect(await refused({ triggerValue: 0 })).toBe(400);
+    expect(await refused({ triggerType: "mood" })).toBe(400);
+    expect(await refused({ cooldownSeconds: 59 })).toBe(400);
+    expect(await refused({ jobId: "nope" })).toBe(404);
+    expect((await pingback.call("GET", path)).json).toEqual([] as never);
+  });
+});
+
 describe("A source that names a function", () => {
   const sources = [{ name: "shop", to: ["function:resize"] }];
 
