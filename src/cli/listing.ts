@@ -71,15 +71,16 @@ export async function runList(options: ListOptions, input: ListInput): Promise<E
   return EXIT.ok;
 }
 
-interface Rows {
+export interface Rows {
   readonly data: readonly Row[];
   readonly nextCursor: string | null;
 }
 
-async function fetchRows(
+/** Fetches as many pages as were asked for. */
+export async function fetchRows(
   client: ApiClient,
   options: ListOptions,
-  { path, filter }: ListInput,
+  { path, filter }: Pick<ListInput, "path" | "filter">,
 ): Promise<Rows> {
   const wanted = options.all ? ALL_ROWS_MAX : (options.limit ?? ROWS_DEFAULT);
   const data: Row[] = [];
@@ -170,7 +171,8 @@ export function rowsOf(value: unknown): readonly Row[] {
   return Array.isArray(value) ? value.filter(isRow) : [];
 }
 
-function readPage(answer: unknown): Rows {
+/** Returns the page that a list answered with; throws CommandError when it is none. */
+export function readPage(answer: unknown): Rows {
   if (!isRow(answer) || !Array.isArray(answer.data)) throw notPostern();
   const { nextCursor } = answer;
   return { data: rowsOf(answer.data), nextCursor: typeof nextCursor === "string" ? nextCursor : null };

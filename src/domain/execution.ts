@@ -106,7 +106,10 @@ export interface FunctionReads {
   /** The root of an execution first, then all that came of it, level by level; empty when there is none. */
   executionTree(lookup: Lookup): Promise<readonly Execution[]>;
   executionHistogram(input: HistogramInput): Promise<readonly HistogramCell[]>;
-  /** Newest first; with `after`, a line's cursor, what came after it, oldest first. */
+  /**
+   * Newest first. With `after`, a cursor: what came after it, oldest first, and always a cursor to go on
+   * from.
+   */
   listLogs(filter: LogFilter & PageInput & { readonly after?: string }): Promise<Page<StoredLog>>;
   pageLogs(filter: LogFilter & NumberedPageInput): Promise<NumberedPage<StoredLog>>;
   logHistogram(input: HistogramInput): Promise<readonly HistogramCell[]>;

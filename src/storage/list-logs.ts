@@ -59,11 +59,28 @@ export function logBounds({ after, ...page }: LogList): { before: number; above:
 
 export function listLogs(db: Database, filter: LogList): Page<StoredLog> {
   const { before, above, limit } = logBounds(filter);
-  const where = whereOf(filter).and("l.seq < ?", before).and("l.seq > ?", above);
-  const order = filter.after === undefined ? "DESC" : "ASC";
-  const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq ${order} LIMIT ?`;
+  if (filter.after !== undefined) return listLater(db, filter, { above, limit });
+  const where = whereOf(filter).and("l.seq < ?", before);
+  const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq DESC LIMIT ?`;
   const rows = db.query<LogRecord, SQLQueryBindings[]>(sql).all(...where.values, limit + 1);
   return toPage(rows.map(readLog), limit);
+}
+
+/**
+ * The cursor goes past everything that was looked at, so that who follows a rare line looks at each other one
+ * once. The end is read first: what is stored meanwhile belongs to the next page.
+ */
+function listLater(
+  db: Database,
+  filter: LogFilter,
+  { above, limit }: { above: number; limit: number },
+): Page<StoredLog> {
+  const end = db.query<{ seq: number | null }, []>("SELECT max(seq) AS seq FROM log_line").get()?.seq ?? 0;
+  const where = whereOf(filter).and("l.seq > ?", above).and("l.seq <= ?", end);
+  const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq LIMIT ?`;
+  const rows = db.query<LogRecord, SQLQueryBindings[]>(sql).all(...where.values, limit + 1);
+  const { data, nextCursor } = toPage(rows.map(readLog), limit);
+  return { data, nextCursor: nextCursor ?? writeCursor(Math.max(above, end)) };
 }
 
 export function pageLogs(db: Database, filter: LogFilter & NumberedPageInput): NumberedPage<StoredLog> {

@@ -231,7 +231,11 @@ describe("Logs through the native API", () => {
     expect(messages(one)).toEqual(["odd 100% input", "child one"]);
     const two = await get(pingback, `/logs?limit=2&after=${String(one.nextCursor)}`);
     expect(messages(two)).toEqual(["no space"]);
-    expect(two.nextCursor).toBeNull();
+    const none = await get(pingback, `/logs?after=${String(two.nextCursor)}`);
+    expect(none).toEqual({ data: [], nextCursor: two.nextCursor } as never);
+    const rare = await get(pingback, `/logs?level=debug&after=${String(oldest?.cursor)}`);
+    expect(messages(rare)).toEqual(["child one"]);
+    expect(rare.nextCursor).toEqual(two.nextCursor as never);
     const both = await pingback.app.api(`/logs?after=${String(one.nextCursor)}&cursor=Mg`);
     expect(both.status).toBe(400);
   });

@@ -43,9 +43,7 @@ const LOG_QUERY = queryOf({
   execution: Type.Optional(Type.String({ description: "Id." })),
   level: Type.Optional(LOG_LEVEL),
   q: Type.Optional(Type.String({ minLength: 2, maxLength: 200, description: "Part of the message." })),
-  after: Type.Optional(
-    Type.String({ description: "The cursor of a line: those that came after it, oldest first." }),
-  ),
+  after: Type.Optional(Type.String({ description: "A cursor: the lines that came after it, oldest first." })),
   ...TIME_QUERY,
   ...PAGE_QUERY,
 });
@@ -131,7 +129,8 @@ function logRoute(deps: ApiDeps): ApiRoute {
     path: "/logs",
     operationId: "listLogs",
     summary: "List what functions logged, newest first",
-    description: "since and until go by the application's clock. With after: oldest first, to follow them.",
+    description:
+      "since and until go by the application's clock. With after, oldest first: ask with nextCursor as after.",
     tag: "functions",
     scope: "read",
     query: LOG_QUERY,
