@@ -285,6 +285,7 @@ class PosternApp implements App {
         events: retention.eventsMs,
         rejections: retention.rejectionsMs,
         metrics: retention.metricsMs,
+        logs: retention.logsMs,
       },
       diskBytesMax: settings.maxDiskBytes,
       ...(clock.kind === "virtual" ? { sweepEveryMs: VIRTUAL_SWEEP_MS } : {}),

@@ -76,6 +76,7 @@ export interface RetentionConfig {
   readonly deliveredMs: number;
   readonly deadMs: number;
   readonly rejectionsMs: number;
+  readonly logsMs: number;
   readonly metricsMs: number;
 }
 

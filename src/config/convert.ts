@@ -116,6 +116,7 @@ function toStore(store: Declared["store"]): StoreConfig {
       deadMs: retention.dead,
       rejectionsMs: retention.rejections,
       metricsMs: retention.metrics,
+      logsMs: retention.logs,
     },
     maxDiskBytes: max_disk,
   };

@@ -69,6 +69,7 @@ const Retention = Type.Object(
     delivered: duration({ default: "7d" }),
     dead: duration({ default: "30d" }),
     rejections: duration({ default: "7d" }),
+    logs: duration({ default: "14d" }),
     metrics: duration({ default: "31d" }),
   },
   { default: {} },

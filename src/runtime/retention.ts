@@ -1,7 +1,7 @@
 /**
- * Forgets what is old enough, in small steps with the event loop free between them, and keeps the file under
- * its budget: bodies of finished deliveries go first, pending ones never. When even that is not enough,
- * `isFull` tells the front door to refuse.
+ * Forgets what is old enough, in small steps with the event loop free between them, and keeps the file
+ * under its budget: logs and bodies of finished deliveries go first, pending ones never. When even that is
+ * not enough, `isFull` tells the front door to refuse.
  */
 import { DAY, MINUTE } from "../domain/duration.ts";
 import type { Clock, Timer } from "./clock.ts";
@@ -10,6 +10,8 @@ import type { Probe } from "./probe.ts";
 
 export type PurgeKind =
   | "delivered"
+  | "executions"
+  | "logs"
   | "dead"
   | "unfetched"
   | "events"
@@ -21,6 +23,7 @@ export type PurgeKind =
   | "rollup_hours"
   | "bulks"
   | "processes"
+  | "finished_logs"
   | "bodies"
   | "dead_bodies"
   | "pages";
@@ -45,6 +48,8 @@ export interface RetentionOptions {
     readonly events: number;
     readonly rejections: number;
     readonly metrics: number;
+    /** What functions logged, and their executions that succeeded. */
+    readonly logs: number;
   };
   readonly diskBytesMax: number;
   /** How long the clock goes between two sweeps; a minute when absent. */
@@ -60,6 +65,12 @@ const STEP_ROWS = 500;
 const FULL_CHECK_MS = 100;
 /** Bodies go when this share of the budget is in use, so that the front door need not refuse. */
 const TRIM_SHARE = 0.9;
+
+const TRIM_WORDS = {
+  finished_logs: "retention.logs_dropped",
+  bodies: "retention.bodies_dropped",
+  dead_bodies: "retention.dead_bodies_dropped",
+} as const;
 
 export class Retention {
   readonly #options: RetentionOptions;
@@ -121,6 +132,8 @@ export class Retention {
     const now = clock.now();
     let deleted = 0;
     deleted += await this.#purge("delivered", now - keepMs.delivered);
+    deleted += await this.#purge("executions", now - keepMs.logs);
+    deleted += await this.#purge("logs", now - keepMs.logs);
     deleted += await this.#purge("dead", now - keepMs.dead);
     const unfetched = await this.#purge("unfetched", now - keepMs.events);
     if (unfetched > 0) log.warn("retention.unfetched_dropped", { count: unfetched });
@@ -136,7 +149,6 @@ export class Retention {
     deleted += await this.#purge("processes", now - keepMs.dead);
     const trimmed = await this.#trim();
     if (deleted + trimmed > 0) await this.#purge("pages", now);
-    if (trimmed > 0) log.warn("retention.bodies_dropped", { count: trimmed });
     if (deleted > 0) log.info("retention.swept", { deleted });
     probe.signal("retention.swept", { deleted: deleted + trimmed });
   }
@@ -150,16 +162,19 @@ export class Retention {
     }
   }
 
-  /** Bodies of dead letters go last: without them there is nothing to replay. */
+  /** Logs go first, bodies of dead letters last: without them there is nothing to replay. */
   async #trim(): Promise<number> {
-    const { store, diskBytesMax } = this.#options;
+    const { store, diskBytesMax, log } = this.#options;
     let trimmed = 0;
-    for (const kind of ["bodies", "dead_bodies"] as const) {
+    for (const kind of ["finished_logs", "bodies", "dead_bodies"] as const) {
+      let count = 0;
       while (store.usedBytes() > diskBytesMax * TRIM_SHARE) {
         const step = await store.purge({ kind, before: 0, limit: STEP_ROWS });
-        trimmed += step.deletedCount;
+        count += step.deletedCount;
         if (step.isDone || !this.#isRunning) break;
       }
+      if (count > 0) log.warn(TRIM_WORDS[kind], { count });
+      trimmed += count;
     }
     return trimmed;
   }

@@ -9,9 +9,19 @@
  */
 import type { Database } from "bun:sqlite";
 import { HOUR, MINUTE } from "../domain/duration.ts";
+import { createFinishedLogs, createLogs } from "./purge-logs.ts";
+import {
+  createSweep,
+  type Numbered,
+  type PurgeBounds,
+  type PurgeResult,
+  type PurgeStep,
+} from "./purge-sweep.ts";
 
 export type PurgeKind =
   | "delivered" // succeeded deliveries, with their attempts
+  | "executions" // the same of functions' executions, with their logs
+  | "logs" // lines that functions logged
   | "dead" // dead, cancelled and discarded ones
   | "unfetched" // what waits in pull mode, with its event to follow
   | "events" // without a delivery left
@@ -23,36 +33,25 @@ export type PurgeKind =
   | "bulks" // finished bulk operations
   | "processes" // rows of processes that have stopped
   | "expired_bodies" // that were asked to go before their delivery
+  | "finished_logs" // for the disk budget: lines of executions that have ended
   | "bodies" // for the disk budget: bodies of succeeded, cancelled and discarded deliveries
   | "dead_bodies" // then those of dead ones, which cannot be replayed afterwards
   | "pages"; // gives free pages back to the file system
 
-export interface PurgeInput {
+export type { PurgeResult } from "./purge-sweep.ts";
+
+export interface PurgeInput extends PurgeBounds {
   readonly kind: PurgeKind;
-  /**
-   * What finished, came, stopped or expired at or before this instant may go: for `dedupe` that is now.
-   * Bodies and pages go whatever it says; pass 0.
-   */
-  readonly before: number;
-  /** Rows deleted at most, or pages. */
-  readonly limit: number;
 }
-
-export interface PurgeResult {
-  readonly deletedCount: number;
-  readonly isDone: boolean;
-}
-
-type Step = (input: PurgeInput) => PurgeResult;
 
 /** What a refused sender can fill per source, whatever the retention. */
 export const REJECTIONS_MAX = 10_000;
-/** Seqs looked at in one step: about a millisecond of reading when none of them may go. */
-const STRETCH = 2_048;
 
-export function createPurge(db: Database, lease: number): Step {
-  const steps: Readonly<Record<PurgeKind, Step>> = {
-    delivered: createDelivered(db),
+export function createPurge(db: Database, lease: number): (input: PurgeInput) => PurgeResult {
+  const steps: Readonly<Record<PurgeKind, PurgeStep>> = {
+    delivered: createDelivered(db, "<>"),
+    executions: createDelivered(db, "="),
+    logs: createLogs(db),
     dead: createNotable(db, ["dead", "cancelled", "discarded"], "finished_at"),
     unfetched: createNotable(db, ["stored", "fetched"], "created_at"),
     events: createEvents(db),
@@ -64,15 +63,12 @@ export function createPurge(db: Database, lease: number): Step {
     bulks: createBulks(db),
     processes: createProcesses(db, lease),
     expired_bodies: createExpiredBodies(db),
+    finished_logs: createFinishedLogs(db),
     bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded'"),
     dead_bodies: createBodies(db, "'succeeded', 'cancelled', 'discarded', 'dead'"),
     pages: createPages(db),
   };
   return (input) => steps[input.kind](input);
-}
-
-interface Numbered {
-  seq: number;
 }
 
 /** Deletes deliveries with what belongs to them alone. The caller has made sure that they are finished. */
@@ -91,45 +87,14 @@ function createDeleteDelivery(db: Database): (seq: number) => void {
   };
 }
 
-interface Sweep {
-  readonly table: "delivery" | "event" | "payload";
-  /** When the row came: the sweep ends at the first one that is younger than `before`. */
-  readonly instant: string;
-  /** Chooses rows of the stretch: parameters are from, to, before, limit, in this order. */
-  readonly find: string;
-  readonly remove: (seq: number) => void;
-}
-
-/** A sweep along a table's seq. Holes left by earlier deletes are jumped over. */
-function createSweep(db: Database, { table, instant, find, remove }: Sweep): Step {
-  const next = db.query<{ seq: number; at: number }, [number]>(
-    `SELECT seq, ${instant} AS at FROM ${table} WHERE seq > ? ORDER BY seq LIMIT 1`,
-  );
-  const rows = db.query<Numbered, [number, number, number, number]>(find);
-  let cursor = 0;
-  return ({ before, limit }) => {
-    const from = next.get(cursor);
-    // Rows are numbered as they come, so behind one that is too young there are only younger ones.
-    if (!from || from.at > before) {
-      cursor = 0;
-      return { deletedCount: 0, isDone: true };
-    }
-    const to = from.seq + STRETCH - 1;
-    const found = rows.all(from.seq, to, before, limit);
-    for (const { seq } of found) remove(seq);
-    // A full step may have left some of the stretch behind its last row.
-    cursor = found.length < limit ? to : (found.at(-1)?.seq ?? to);
-    return { deletedCount: found.length, isDone: false };
-  };
-}
-
-function createDelivered(db: Database): Step {
+/** `compares` with the profile of executions: these are kept as long as their logs. */
+function createDelivered(db: Database, compares: "=" | "<>"): PurgeStep {
   return createSweep(db, {
     table: "delivery",
     instant: "created_at",
     // The primary key's range; nearly every row of an old stretch is one to delete.
     find: `SELECT seq FROM delivery WHERE seq BETWEEN ? AND ? AND +state = 'succeeded' AND finished_at <= ?
-      ORDER BY seq LIMIT ?`,
+      AND +profile ${compares} 'pingback' ORDER BY seq LIMIT ?`,
     remove: createDeleteDelivery(db),
   });
 }
@@ -142,7 +107,7 @@ const IS_IN_LINE = `(d.ordering_key IS NOT NULL AND EXISTS (SELECT 1 FROM line l
   WHERE l.lane = d.endpoint_seq AND l.key = d.ordering_key AND l.delivery_seq = d.seq))`;
 
 /** Short sweeps along the index of notable states, one per state, so that no others are looked at. */
-function createNotable(db: Database, states: readonly string[], instant: string): Step {
+function createNotable(db: Database, states: readonly string[], instant: string): PurgeStep {
   const finds = states.map((state) =>
     db.query<Numbered & { at: number; is_in_line: number }, [number, number]>(
       `SELECT seq, ${instant} AS at, ${IS_IN_LINE} AS is_in_line FROM delivery d
@@ -169,7 +134,7 @@ function createNotable(db: Database, states: readonly string[], instant: string)
   };
 }
 
-function createEvents(db: Database): Step {
+function createEvents(db: Database): PurgeStep {
   const event = db.query("DELETE FROM event WHERE seq = ?");
   const refused = db.query("DELETE FROM callback_execution WHERE event_seq = ? AND refusal IS NOT NULL");
   const payload = db.query("DELETE FROM payload WHERE seq = ?");
@@ -188,7 +153,7 @@ function createEvents(db: Database): Step {
 }
 
 /** First the old ones from the front of the table, then one source after the other down to its bound. */
-function createRejections(db: Database): Step {
+function createRejections(db: Database): PurgeStep {
   const oldest = db.query<Numbered & { received_at: number }, [number]>(
     "SELECT seq, received_at FROM rejection ORDER BY seq LIMIT ?",
   );
@@ -244,7 +209,7 @@ interface KeyRow {
 }
 
 /** First the keys of sources, then those of the API's callers. */
-function createDedupe(db: Database): Step {
+function createDedupe(db: Database): PurgeStep {
   const walks = [
     createKeyWalk(db, { name: "dedupe", owner: "source_seq", start: -1 }),
     createKeyWalk(db, { name: "idempotency", owner: "project", start: "" }),
@@ -261,7 +226,7 @@ function createDedupe(db: Database): Step {
  * Round and round along the primary key: keys expire in any order, and an index on expiry would slow every
  * accept.
  */
-function createKeyWalk(db: Database, { name, owner, start }: KeyTable): Step {
+function createKeyWalk(db: Database, { name, owner, start }: KeyTable): PurgeStep {
   const walk = db.query<KeyRow, [number | string, string, number]>(
     `SELECT ${owner} AS owner, key, expires_at FROM ${name} WHERE (${owner}, key) > (?, ?)
      ORDER BY ${owner}, key LIMIT ?`,
@@ -288,7 +253,7 @@ export const RETIRED_SCHEDULES_SQL = `SELECT seq, deleted_at <= ?1 AND NOT EXIST
   FROM schedule s WHERE deleted_at IS NOT NULL AND seq > ?2 ORDER BY seq LIMIT ?3`;
 
 /** Round and round along schedule_retired. What a schedule sent outlives it, and so does its name with it. */
-function createSchedules(db: Database): Step {
+function createSchedules(db: Database): PurgeStep {
   const walk = db.query<Numbered & { is_over: number }, [number, number, number]>(RETIRED_SCHEDULES_SQL);
   const remove = db.query("DELETE FROM schedule WHERE seq = ?");
   const forget = db.query("DELETE FROM schedule_skip WHERE schedule_seq = ?");
@@ -307,7 +272,7 @@ function createSchedules(db: Database): Step {
 }
 
 /** The oldest first, along rollup_age. */
-function createRollups(db: Database, bucketMs: number): Step {
+function createRollups(db: Database, bucketMs: number): PurgeStep {
   const remove = db.query(
     `DELETE FROM rollup WHERE (project, lane, bucket_ms, at) IN
        (SELECT project, lane, bucket_ms, at FROM rollup WHERE bucket_ms = ${bucketMs} AND at <= ?
@@ -320,7 +285,7 @@ function createRollups(db: Database, bucketMs: number): Step {
 }
 
 /** Along bulk_finished. */
-function createBulks(db: Database): Step {
+function createBulks(db: Database): PurgeStep {
   const remove = db.query(
     `DELETE FROM bulk WHERE seq IN
        (SELECT seq FROM bulk WHERE finished_at IS NOT NULL AND finished_at <= ?
@@ -333,7 +298,7 @@ function createBulks(db: Database): Step {
 }
 
 /** Our own row stays, and with it the numbering: a lease number never comes back. */
-function createProcesses(db: Database, lease: number): Step {
+function createProcesses(db: Database, lease: number): PurgeStep {
   const remove = db.query(
     `DELETE FROM process WHERE seq IN
        (SELECT seq FROM process WHERE stopped_at <= ? AND seq < ? ORDER BY seq LIMIT ?)`,
@@ -345,7 +310,7 @@ function createProcesses(db: Database, lease: number): Step {
 }
 
 /** Oldest first. What waits, is on its way or can still be fetched keeps its body, whatever the disk says. */
-function createBodies(db: Database, finished: string): Step {
+function createBodies(db: Database, finished: string): PurgeStep {
   const payload = db.query("DELETE FROM payload WHERE seq = ?");
   return createSweep(db, {
     table: "payload",
@@ -363,7 +328,7 @@ function createBodies(db: Database, finished: string): Step {
 }
 
 /** A body goes once its delivery has ended; until then its row is looked at again a minute later. */
-function createExpiredBodies(db: Database): Step {
+function createExpiredBodies(db: Database): PurgeStep {
   const due = db.query<{ expires_at: number; payload_seq: number; is_open: number }, [number, number]>(
     `SELECT x.expires_at, x.payload_seq, EXISTS (SELECT 1 FROM delivery d
        WHERE d.seq = x.payload_seq AND d.finished_at IS NULL) AS is_open
@@ -384,7 +349,7 @@ function createExpiredBodies(db: Database): Step {
   };
 }
 
-function createPages(db: Database): Step {
+function createPages(db: Database): PurgeStep {
   const free = db.query<{ count: number }, []>("SELECT freelist_count AS count FROM pragma_freelist_count");
   return ({ limit }) => {
     const before = free.get()?.count ?? 0;

@@ -36,6 +36,7 @@ describe("Defaults", () => {
           deliveredMs: 7 * DAY,
           deadMs: 30 * DAY,
           rejectionsMs: 7 * DAY,
+          logsMs: 14 * DAY,
           metricsMs: 31 * DAY,
         },
         maxDiskBytes: 10 * 1_024 ** 3,

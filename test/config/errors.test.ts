@@ -68,7 +68,7 @@ describe("A wrong value is reported with its line, key, value and what was expec
     ['[store]\ndurability = "sync"', '2: store.durability: got "sync", expected one of "fsync", "relaxed"'],
     [
       "[store]\nretention = 5",
-      "2: store.retention: got 5, expected a table with events, delivered, dead, rejections, metrics",
+      "2: store.retention: got 5, expected a table with events, delivered, dead, rejections, logs, metrics",
     ],
     ['[store]\nretention.dead = "0s"', `2: store.retention.dead: got "0s", expected ${DURATION}`],
     ['[log]\nlevel = "loud"', '2: log.level: got "loud", expected one of "debug", "info", "warn", "error"'],

@@ -2,6 +2,9 @@ import { describe, expect, test } from "bun:test";
 import { type Json, type PingbackApp, startPingback } from "../compat/pingback/support.ts";
 import { KEYS } from "../support/test-app.ts";
 
+/** What the test application is told. */
+const LOGS_KEPT_MS = 1e9;
+
 const cron = (name: string, schedule: string) => ({ name, type: "cron", schedule, options: {} });
 const task = (name: string, options: object = {}) => ({ name, type: "task", options });
 const line = (message: string, level = "info", more: object = {}) => ({
@@ -239,4 +242,17 @@ describe("Logs through the native API", () => {
     const both = await pingback.app.api(`/logs?after=${String(one.nextCursor)}&cursor=Mg`);
     expect(both.status).toBe(400);
   });
+});
+
+test("Executions and logs are forgotten when they are old enough, what waits is not", async () => {
+  const { pingback } = await fannedOut();
+  await using _ = pingback;
+  await pingback.trigger("child", { delay: "30d" });
+  const count = async (path: string) => ((await get(pingback, path)).data as unknown as Json[]).length;
+  await pingback.app.engine.retention.sweep();
+  expect([await count("/executions"), await count("/logs")]).toEqual([4, 4]);
+  pingback.app.clock.advance(LOGS_KEPT_MS);
+  await pingback.app.engine.retention.sweep();
+  expect([await count("/executions?status=success"), await count("/logs")]).toEqual([0, 0]);
+  expect(await count("/executions?status=pending")).toBe(1);
 });

@@ -11,7 +11,14 @@ function withUsedBytes(store: Store, usedBytes: () => number): Store {
   });
 }
 
-const KEEP_MS = { delivered: DAY, dead: 10 * DAY, events: DAY, rejections: 2 * DAY, metrics: 31 * DAY };
+const KEEP_MS = {
+  delivered: DAY,
+  dead: 10 * DAY,
+  events: DAY,
+  rejections: 2 * DAY,
+  metrics: 31 * DAY,
+  logs: DAY,
+};
 
 test("removes what is due and nothing else", async () => {
   await using run = await startEngine({
@@ -104,4 +111,33 @@ test("refuses producers when the disk budget is used up, until there is room aga
   await run.advance(100);
   await run.accept();
   expect(await run.states()).toEqual(["succeeded", "succeeded"]);
+});
+
+test("takes logs before bodies when the disk is short, and says which", async () => {
+  let usedBytes = 0;
+  const asked: string[] = [];
+  const watched = (store: Store) =>
+    new Proxy(
+      withUsedBytes(store, () => usedBytes),
+      {
+        get: (target, name) => {
+          const value: unknown = Reflect.get(target, name);
+          if (name !== "purge") return typeof value === "function" ? value.bind(target) : value;
+          return (input: Parameters<Store["purge"]>[0]) => {
+            asked.push(input.kind);
+            return target.purge(input);
+          };
+        },
+      },
+    );
+  await using run = await startEngine({ engine: { diskBytesMax: 1_000 }, wrap: watched });
+  await run.engine.retention.sweep();
+  expect(asked).toContain("logs");
+  expect(asked).toContain("executions");
+  expect(asked).not.toContain("finished_logs");
+  asked.length = 0;
+  usedBytes = 901;
+  await run.engine.retention.sweep();
+  const trimmed = asked.filter((kind) => ["finished_logs", "bodies", "dead_bodies"].includes(kind));
+  expect(trimmed).toEqual(["finished_logs", "bodies", "dead_bodies"]);
 });

@@ -265,7 +265,7 @@ describe("Pull mode", () => {
   });
 
   test("forgets events that nobody fetched when their time is over, and says so", async () => {
-    const keepMs = { delivered: HOUR, dead: HOUR, events: HOUR, rejections: HOUR, metrics: HOUR };
+    const keepMs = { delivered: HOUR, dead: HOUR, events: HOUR, rejections: HOUR, metrics: HOUR, logs: HOUR };
     await using run = await startEngine({ ...setup, engine: { keepMs } });
     await run.acceptMany(2);
     await fetch(run, { limit: 1 });

@@ -24,7 +24,7 @@ const EXPONENTIAL = {
 } as const;
 
 /** Longer than any walk takes. */
-const KEEP_MS = { delivered: 1e13, dead: 1e13, events: 1e13, rejections: 1e13, metrics: 1e13 };
+const KEEP_MS = { delivered: 1e13, dead: 1e13, events: 1e13, rejections: 1e13, metrics: 1e13, logs: 1e13 };
 
 export const ENDPOINTS = [
   { name: "single", concurrency: 1, retry: LADDER, breaker: { failures: 3, recoveryMs: 5_000 } },

@@ -75,6 +75,7 @@ const KEEP_MS = {
   dead: 30 * 86_400_000,
   events: WEEK_MS,
   rejections: WEEK_MS,
+  logs: WEEK_MS,
   metrics: WEEK_MS,
 };
 /**

@@ -239,7 +239,7 @@ function createTestEngine(parts: EngineParts): Engine {
     egress: testEgress(parts.clock),
     inFlightMax: 64,
     publicUrl: "http://127.0.0.1:8420",
-    keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9, metrics: 1e9 },
+    keepMs: { events: 1e9, delivered: 1e9, dead: 1e9, rejections: 1e9, metrics: 1e9, logs: 1e9 },
     diskBytesMax: 1e9,
   });
 }

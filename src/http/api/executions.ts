@@ -130,7 +130,7 @@ function logRoute(deps: ApiDeps): ApiRoute {
     operationId: "listLogs",
     summary: "List what functions logged, newest first",
     description:
-      "since and until go by the application's clock. With after, oldest first: ask with nextCursor as after.",
+      "since and until: by the application's clock. With after, oldest first: ask with nextCursor as after.",
     tag: "functions",
     scope: "read",
     query: LOG_QUERY,
