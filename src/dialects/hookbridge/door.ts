@@ -5,7 +5,7 @@
  */
 import { authenticate, authorize, type Principal } from "../../http/auth.ts";
 import type { Door, RequestContext } from "../../http/door.ts";
-import { answerError, answerFault, Fault } from "./answer.ts";
+import { answerFault, Fault } from "./answer.ts";
 import { fieldsOf, Query, readJson } from "./fields.ts";
 import { SOCKET_PATH } from "./listen-routes.ts";
 import { type Call, type Found, Router } from "./router.ts";
@@ -54,7 +54,7 @@ async function dispatch(
   { router, service }: Parts,
 ): Promise<Response> {
   const found = router.find(request.method, context.path);
-  if (found.kind === "none" && isOtherProtocol(request.headers)) return answerElsewhere(context);
+  if (found.kind === "none" && isOtherProtocol(request.headers)) return answerElsewhere();
   const principal = authenticate(request.headers, service.context.directory);
   service.noteUse(principal.keyId);
   service.takeRequest(principal.project);
@@ -75,8 +75,9 @@ function isOtherProtocol(headers: Headers): boolean {
   return headers.has("x-api-key") && !headers.has("authorization");
 }
 
-function answerElsewhere(context: RequestContext): Response {
-  return answerError(context, { status: 404, code: "not_found", message: "nothing is served at this path" });
+/** Its error is a plain text. */
+function answerElsewhere(): Response {
+  return Response.json({ error: "not found" }, { status: 404 });
 }
 
 interface Received {
