@@ -81,6 +81,18 @@ export class Objects {
     return this.#putEndpoint({ ...definition, id: this.#options.nextId(), door });
   }
 
+  /**
+   * Throws what createEndpoint() would say of the target and the headers, and changes nothing: for callers
+   * that make several endpoints or none.
+   */
+  async assertTarget(
+    door: Door,
+    { url, headers, ...owner }: Pick<DeclaredEndpoint, "project" | "url" | "headers" | "isDeclared">,
+  ): Promise<void> {
+    assertHeaders(headers);
+    await this.#options.checkTarget(readTarget(url), { ...owner, door });
+  }
+
   /** As above; also declared_in_config, gone, not_found. `edit` is given the endpoint as it then is. */
   updateEndpoint(id: Id, edit: (current: Endpoint) => EndpointChange): Promise<Endpoint> {
     return this.#inTurn(id, async () => {

@@ -6,6 +6,7 @@ import type {
   CallbackSubscription,
   NewCallbackExecution,
 } from "../domain/callback.ts";
+import { AppError } from "../domain/errors.ts";
 import type { Id } from "../domain/id.ts";
 import { idBytes, idText } from "./ids.ts";
 import type { Sealing } from "./sealing.ts";
@@ -29,8 +30,9 @@ export function createCallbackWrites(db: Database, sealing: Sealing) {
   const put = db.query<ConfigRecord, (string | number | Uint8Array)[]>(
     `INSERT INTO callback_config (id, project, door, tenant, spec, sealed, created_at, updated_at)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-     ON CONFLICT (id) DO UPDATE SET tenant = excluded.tenant, spec = excluded.spec, sealed = excluded.sealed,
-       updated_at = excluded.updated_at, deleted_at = NULL
+     ON CONFLICT (id) DO UPDATE SET door = excluded.door, tenant = excluded.tenant, spec = excluded.spec,
+       sealed = excluded.sealed, updated_at = excluded.updated_at, deleted_at = NULL
+       WHERE callback_config.project = excluded.project
      RETURNING *`,
   );
   const retire = db.query<ConfigRecord, [number, Uint8Array]>(
@@ -41,7 +43,9 @@ export function createCallbackWrites(db: Database, sealing: Sealing) {
     const { id, project, door, tenant, secret, subscriptions, ...spec } = definition;
     const sealed = sealing.seal(`callback_config:${id}`, { secret, subscriptions } satisfies Sealed);
     const row = put.get(idBytes(id), project, door, tenant, JSON.stringify(spec), sealed, now, now);
-    return readConfig(row as ConfigRecord, sealing);
+    // Ids are chosen by callers: whoever names a removed one of another project must not become its owner.
+    if (row === null) throw new AppError("conflict", "this id is not free");
+    return readConfig(row, sealing);
   }
 
   return {

@@ -48,9 +48,9 @@ export function createCallbackDoor(services: CallbackServices): Door {
       const [, resource = "", id = "", verb] = http.path.slice(PREFIX.length).split("/");
       const call = { request, principal, http, id };
       const path = `${resource}${id === "" ? "" : "/:id"}${verb === undefined ? "" : `/${verb}`}`;
-      const methods = ROUTES[path];
+      const methods = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
       if (!methods) throw new AppError("not_found", "there is nothing at this path");
-      const route = methods[request.method];
+      const route = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
       if (route) return route(services, call);
       const allowed = Object.keys(methods).join(", ");
       throw new AppError("method_not_allowed", `this path takes ${allowed}`, { details: { allowed } });

@@ -35,6 +35,8 @@ export class Configs {
   readonly #settingsOf: (project: string) => PyflySettings;
   /** In the order in which they were made. */
   #configs = new Map<Id, CallbackConfig>();
+  /** Ids of configs that are being made: two requests may choose the same one. */
+  readonly #making = new Set<Id>();
 
   constructor(context: ConfigsContext, settingsOf: (project: string) => PyflySettings) {
     this.#context = context;
@@ -60,12 +62,17 @@ export class Configs {
 
   /** Throws conflict when the chosen id is taken, target_blocked for a target that may not be called. */
   async create(project: string, { id, ...draft }: ConfigDraft, door = PYFLY_DOOR): Promise<CallbackConfig> {
-    const { nextId } = this.#context;
-    if (id !== null && this.#configs.has(id)) {
+    const chosen = id ?? this.#context.nextId();
+    if (this.#configs.has(chosen) || this.#making.has(chosen)) {
       throw new AppError("conflict", "there is a config of this id already");
     }
-    const secret = draft.secret ?? null;
-    return this.#put({ ...draft, id: id ?? nextId(), project, door, secret }, []);
+    this.#making.add(chosen);
+    try {
+      const secret = draft.secret ?? null;
+      return await this.#put({ ...draft, id: chosen, project, door, secret }, []);
+    } finally {
+      this.#making.delete(chosen);
+    }
   }
 
   /** A draft without a secret keeps the one that is there. */
@@ -107,7 +114,15 @@ export class Configs {
 
   /** Endpoints first: a config in the store must never name one that is not there. */
   async #put(plan: Plan, before: readonly CallbackSubscription[]): Promise<CallbackConfig> {
-    const { callbacks, clock } = this.#context;
+    const { callbacks, clock, objects } = this.#context;
+    const { project, door } = plan;
+    const isDeclared = door === "config";
+    // All of them before any is made: what is refused for its last target must not have changed the first.
+    await Promise.all(
+      plan.subscriptions.map(({ targetUrl, headers }) =>
+        objects.assertTarget(PYFLY_DOOR, { ...splitCredentials(targetUrl, headers), project, isDeclared }),
+      ),
+    );
     const free = [...before];
     const subscriptions: CallbackSubscription[] = [];
     for (const subscription of plan.subscriptions) {
@@ -189,8 +204,17 @@ function splitCredentials(targetUrl: string, headers: Readonly<Record<string, st
   if (username === "" && password === "") return { url: url.href, headers };
   url.username = "";
   url.password = "";
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`;
+  const pair = `${decodePart(username)}:${decodePart(password)}`;
   const Authorization = `Basic ${Buffer.from(pair).toString("base64")}`;
   const isGiven = Object.keys(headers).some((name) => name.toLowerCase() === "authorization");
   return { url: url.href, headers: isGiven ? headers : { ...headers, Authorization } };
+}
+
+/** What is no encoding stays as it is. */
+function decodePart(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
