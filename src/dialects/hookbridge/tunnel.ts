@@ -31,6 +31,7 @@ const UNREADABLE = 1_003;
 const NOT_TUNNELED: ReadonlySet<string> = new Set(["content-length", "host", "connection", "content-type"]);
 
 interface HandedOut {
+  readonly sourceId: Id;
   readonly deliveryId: Id;
   readonly timer: Timer;
 }
@@ -142,7 +143,7 @@ export class Tunnel {
         this.#service.context.log.warn("tunnel.not_confirmed", { error: String(error) });
       });
     });
-    this.#handedOut.set(messageId, { deliveryId, timer });
+    this.#handedOut.set(messageId, { sourceId: source.id, deliveryId, timer });
   }
 
   async #confirm(source: Source, deliveryIds: readonly Id[]): Promise<void> {
@@ -175,7 +176,8 @@ export class Tunnel {
       return;
     }
     const handedOut = result === null ? undefined : this.#handedOut.get(result.messageId);
-    if (result === null || !handedOut) return;
+    // Only who was given a message may tell how it went: ids alone are no secret.
+    if (result === null || handedOut?.sourceId !== source.id) return;
     this.#forget(result.messageId);
     const { status, durationMs } = result;
     const { commands, log } = this.#service.context;

@@ -123,6 +123,23 @@ describe("WebSocket", () => {
     await becomes(bridge, ids[1] as string, "succeeded");
   });
 
+  test("a client of another endpoint cannot say how a message went", async () => {
+    const { bridge, url } = await startListening();
+    await using _ = bridge;
+    const [made, other] = [await cliEndpoint(bridge), await cliEndpoint(bridge)];
+    using client = new Client(url + made.id);
+    using stranger = new Client(url + other.id);
+    await Promise.all([client.opened(), stranger.opened()]);
+    const id = await post(bridge, made, "1");
+    await client.frame(0);
+    stranger.answer(id, 500);
+    // Heard in its turn: once the stranger has this message, its word on the other one has been read.
+    await post(bridge, other, "2");
+    await stranger.frame(0);
+    client.answer(id, 201);
+    expect(await becomes(bridge, id, "succeeded")).toMatchObject({ response_status: 201 });
+  });
+
   test("a replayed message comes again", async () => {
     const { bridge, url } = await startListening();
     await using _ = bridge;
