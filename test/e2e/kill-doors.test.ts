@@ -37,7 +37,8 @@ function configOf(port: number, receiver: string): string {
     `[server]\nlisten = "127.0.0.1:${port}"`,
     `[[project]]\nid = "default"\napi_keys = ["${API_KEY}"]`,
     "hookbridge = { allow_http = true, retry_scale = 0.0, max_attempts = 100 }",
-    `posthook = { domain = "${receiver}", signing_keys = ["ph_sk_kill"], retry = { retries = 15, delay = "5s" } }`,
+    `posthook = { domain = "${receiver}", signing_keys = ["ph_sk_kill"], ` +
+      'retry = { retries = 15, delay = "5s" } }',
     `pingback = { endpoint_url = "${receiver}/functions", cron_secret = "cron-secret-of-kills" }`,
     ...["one", "two"].map(
       (name) =>
