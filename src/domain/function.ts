@@ -102,7 +102,10 @@ export function readFunctionExtra({ extra }: Pick<Endpoint, "extra">): FunctionE
 }
 
 export function toFunction(endpoint: Endpoint, schedule: Schedule | null): AppFunction {
-  const extra = readFunctionExtra(endpoint);
+  const stored = readFunctionExtra(endpoint);
+  // Schedules can be paused by themselves, too.
+  const isPaused = stored.isPaused || (schedule?.pausedAt ?? null) !== null;
+  const extra = { ...stored, isPaused };
   const { id, project, retry, timeoutMs, concurrency, createdAt, updatedAt } = endpoint;
   return {
     ...extra,

@@ -159,6 +159,7 @@ describe.each(cases)("pingback-py $version in $framework", ({ version, framework
     "registers, is triggered, logs, fans out, retries, times out and runs on time",
     async () => {
       await using app = await startApp(version, framework);
+      // Check 1.
       const jobs = await app.get<readonly { name: string; status: string }[]>("jobs");
       expect(jobs).toHaveLength(13);
       expect(jobs.every(({ status }) => status === "active")).toBe(true);
@@ -202,7 +203,7 @@ describe.each(cases)("pingback-py $version in $framework", ({ version, framework
   );
 });
 
-/** Checks 13 and 20, and the ways in which the SDK hands a payload over. */
+/** Checks 1, 13 and 20, and the ways in which the SDK hands a payload over. */
 async function checkPayloads(app: App): Promise<void> {
   for (const payload of [0, false, "", [], { é: "<&>", n: [1.5, null] }, "text"]) {
     const shown = await app.run(["echo", payload]);
