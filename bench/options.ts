@@ -20,6 +20,7 @@ export const PARTS = [
   "o",
   "p",
   "q",
+  "r",
   "s",
   "t",
   "u",
@@ -59,6 +60,7 @@ Parts:
   m  timers at 1,000/s, many pending          n  timers taken in per second
   o  100,000 crons due at once                p  a tick with nothing due
   q  1,000 endpoints, 100 of which hang       s  one event to 1, 10 and 100 endpoints
+  r  functions: triggers, fan-out, crons, logs
   t  replay of many dead letters                u  lists and searches, few and many
   v  lists of the HookBridge door, few and many
   w  hooks scheduled, and listed              x  lateness of hooks beside a backlog

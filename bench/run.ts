@@ -11,6 +11,7 @@ import { Bench } from "./bench.ts";
 import { endMeasuring, isTimeUp, spentProcessorMs } from "./children.ts";
 import { measureDedupe } from "./dedupe.ts";
 import { measureFanOut } from "./fan-out.ts";
+import { measureFunctions } from "./functions.ts";
 import { measureHanging } from "./hanging.ts";
 import { measureHookbridge } from "./hookbridge.ts";
 import { measureAcknowledgement, measureFirstAttempt } from "./latency.ts";
@@ -48,6 +49,7 @@ const STEPS: readonly Step[] = [
   { parts: ["s"], run: async (bench, emit) => emit(await measureFanOut(bench)) },
   { parts: ["o"], run: async (bench, emit) => emit(await measureSchedules(bench)) },
   { parts: ["q"], run: async (bench, emit) => emit(await measureHanging(bench)) },
+  { parts: ["r"], run: measureFunctions },
   { parts: ["t", "u"], run: measureRepair },
   { parts: ["v"], run: measureHookbridge },
   { parts: ["w"], run: measureHooks },
