@@ -27,7 +27,7 @@ import { addServeCommand } from "./serve.ts";
 import { addSourcesCommand } from "./sources.ts";
 import { addSubscriptionsCommand } from "./subscriptions.ts";
 import { addTailCommand } from "./tail.ts";
-import { EXIT, printError, stackOf } from "./terminal.ts";
+import { EXIT, printError, stackOf, watchOutput } from "./terminal.ts";
 import { addTriggerCommand } from "./trigger.ts";
 import { addVersionCommand } from "./version.ts";
 
@@ -75,6 +75,7 @@ function createProgram(): Command {
  * Runs one command and sets the exit code: 0 it worked, 1 it failed, 2 it was called wrongly. Never rejects.
  */
 export async function runCommandLine(args: readonly string[]): Promise<void> {
+  watchOutput(args[0]);
   try {
     await createProgram().parseAsync(args, { from: "user" });
   } catch (error) {

@@ -66,7 +66,7 @@ async function serve(options: ServeOptions): Promise<ExitCode> {
   const { config: file } = options;
   const clock = createClock(options);
   const config = loadOrExplain(file);
-  const log = createLog(config.log.level, () => clock.wallNow());
+  const log = createLog(config.log.level, clock);
   const random = clock.kind === "virtual" ? new RepeatableRandom() : new SystemRandom();
   const app = createApp({
     config,

@@ -19,6 +19,23 @@ export function printJson(value: unknown): void {
   print(JSON.stringify(value, null, 2));
 }
 
+/**
+ * What happens when whoever reads the output has seen enough, as in `postern tail | head -1`: a command ends,
+ * and as what was done is done, that is no failure. A server goes on. Without this it is an event that nobody
+ * listens to, which ends the process with a stack.
+ */
+export function watchOutput(command: string | undefined): void {
+  const watch = command === "serve" ? goOn : endWithReader;
+  process.stdout.off("error", watch).on("error", watch);
+}
+
+function endWithReader(error: Error & { readonly code?: string }): void {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(process.exitCode ?? EXIT.ok);
+}
+
+function goOn(): void {}
+
 /** Returns the text of whatever was thrown, without a stack. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

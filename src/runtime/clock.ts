@@ -74,6 +74,11 @@ export class SystemClock implements Clock {
   }
 }
 
+/** Stops the whole thread: for the very last thing that a process does. */
+export function standStill(ms: number): void {
+  Bun.sleepSync(ms);
+}
+
 /** Runs `fire` when the current turn of the event loop is over, behind the answers that it has ready. */
 export function afterTurn(fire: () => void): void {
   setImmediate(fire);

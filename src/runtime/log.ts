@@ -2,7 +2,9 @@
  * Structured log lines on stdout: JSON, one object per line, with stable event names. Secrets never reach it:
  * callers log names, ids and counts, and dropping well-known names below is the second line of defence.
  */
-import { SonicBoom } from "sonic-boom";
+import { writeSync } from "node:fs";
+import type { Clock } from "./clock.ts";
+import { LogOutput, type LogOutputOptions } from "./log-output.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -29,20 +31,19 @@ const REDACTED: ReadonlySet<string> = new Set([
   "password",
 ]);
 
-/**
- * Lines wait until this many bytes are together, or until FLUSH_EVERY_MS; a line per write costs a system
- * call.
- */
-const BUFFER_BYTES = 8_192;
-const FLUSH_EVERY_MS = 500;
+/** A line per write costs a system call. */
+const BUFFER_CHARS = 8_192;
 
-/** `wallNow` gives the epoch milliseconds that lines carry. */
-export function createLog(level: LogLevel, wallNow: () => number): Log {
-  const destination = new SonicBoom({
-    fd: 1,
-    sync: true,
-    minLength: level === "debug" ? 0 : BUFFER_BYTES,
-    periodicFlush: FLUSH_EVERY_MS,
+/** `clock.wallNow` gives the epoch milliseconds that lines carry. */
+export function createLog(
+  level: LogLevel,
+  clock: Pick<Clock, "wallNow" | "setWallTimer">,
+  write: LogOutputOptions["write"] = (bytes) => writeSync(1, bytes),
+): Log {
+  const wallTime = () => new Date(clock.wallNow()).toISOString();
+  const output = new LogOutput({
+    ...{ clock, write, bufferChars: level === "debug" ? 0 : BUFFER_CHARS },
+    lostLine: (lines) => `{"level":"warn","time":"${wallTime()}","event":"log.lost","lines":${lines}}\n`,
   });
   const threshold = LOG_LEVELS.indexOf(level);
   const writerOf = (name: LogLevel) => {
@@ -51,7 +52,7 @@ export function createLog(level: LogLevel, wallNow: () => number): Log {
     return (event: string, fields?: Fields) => {
       const rest = fields === undefined ? "{}" : JSON.stringify(redact(fields));
       const tail = rest === "{}" ? "}\n" : `,${rest.slice(1)}\n`;
-      destination.write(`${head}${new Date(wallNow()).toISOString()}","event":"${event}"${tail}`);
+      output.write(`${head}${wallTime()}","event":"${event}"${tail}`);
     };
   };
   return {
@@ -59,7 +60,7 @@ export function createLog(level: LogLevel, wallNow: () => number): Log {
     info: writerOf("info"),
     warn: writerOf("warn"),
     error: writerOf("error"),
-    flush: () => destination.flushSync(),
+    flush: () => output.flush(),
   };
 }
 

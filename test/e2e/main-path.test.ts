@@ -169,3 +169,27 @@ test("The executable says which version and commit it is, and that the bench is 
   expect(bench.stderr).toContain("npm run bench");
   expect(bench.exitCode).toBe(1);
 });
+
+test("A reader of the output who has seen enough is no failure", async () => {
+  const command = `set -o pipefail; '${BINARY}' help | true`;
+  const child = Bun.spawn(["bash", "-c", command], { stdout: "pipe", stderr: "pipe" });
+  expect([await child.exited, await new Response(child.stderr).text()]).toEqual([0, ""]);
+});
+
+test("A server whose log nobody reads any more goes on, reloads and stops", async () => {
+  await using receiver = startReceiver();
+  const config = configText({
+    endpoints: [{ name: "app", url: receiver.url }],
+    sources: { orders: ["app"] },
+  });
+  // The reader ends when the server is ready.
+  const command = ["bash", "-c", `exec > >(sed -u '/Listening on/q'); exec '${BINARY}' serve`];
+  await using postern = await startPostern({ config, command });
+  for (const id of ["1", "2"]) {
+    await postern.accepted("orders", `{"id":"${id}"}`);
+    expect((await receiver.next()).text).toBe(`{"id":"${id}"}`);
+    postern.signal("SIGHUP");
+  }
+  postern.signal("SIGTERM");
+  expect(await postern.ended()).toBe(0);
+});
