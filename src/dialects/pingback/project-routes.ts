@@ -1,5 +1,6 @@
 /** Projects and their API keys (pingback.md sections 5.2 and 5.3). */
 import type { FunctionHost } from "../../domain/function.ts";
+import type { Principal } from "../../http/auth.ts";
 import type { DialectContext } from "../../http/dialect.ts";
 import { Refusal } from "./failure.ts";
 import { isObject } from "./json.ts";
@@ -12,14 +13,17 @@ const KEY_PREFIX = "pb_live_";
 const KEY_BYTES = 32;
 const HINT_CHARS = 16;
 
-/** `userId` names a user of the hosted platform; there is none here. */
-function showProject(host: FunctionHost) {
+/**
+ * `userId` names a user of the hosted platform; there is none here. The secret is shown as there, but not to
+ * keys that may only look: with it they could call the application in our name.
+ */
+function showProject(host: FunctionHost, { scope }: Principal) {
   return {
     id: showUuid(host.id),
     userId: null,
     name: host.title,
     domain: host.domain,
-    cronSecret: host.secret,
+    cronSecret: scope === "admin" ? host.secret : null,
     endpointUrl: host.endpointUrl,
     createdAt: showIsoTime(host.createdAt),
     updatedAt: showIsoTime(host.updatedAt),
@@ -43,7 +47,7 @@ function allProjectsRoutes({ functions, objects }: DialectContext): Route[] {
         const slug = slugOf(name);
         await objects.createProject(PINGBACK_NAME, slug);
         await functions.ensureHost(slug, { title: name });
-        return showProject(await functions.changeHost(slug, { endpointUrl, ...domain }));
+        return showProject(await functions.changeHost(slug, { endpointUrl, ...domain }), principal);
       },
     },
     {
@@ -55,7 +59,7 @@ function allProjectsRoutes({ functions, objects }: DialectContext): Route[] {
         const hosts = functions.hosts();
         return hosts
           .filter((host) => project === OPERATOR || host.project === principal.project)
-          .map(showProject);
+          .map((host) => showProject(host, principal));
       },
     },
   ];
@@ -68,7 +72,7 @@ function oneProjectRoutes(context: DialectContext): Route[] {
       method: "GET",
       path: "projects/:project",
       scope: "read",
-      handle: ({ principal, params }) => showProject(hostOf(context, principal, params[0] ?? "")),
+      handle: ({ principal, params }) => showProject(hostOf(context, principal, params[0] ?? ""), principal),
     },
     {
       method: "PATCH",
@@ -77,7 +81,8 @@ function oneProjectRoutes(context: DialectContext): Route[] {
       async handle({ principal, params, body }) {
         const host = hostOf(context, principal, params[0] ?? "");
         const { name: title, endpointUrl, domain } = readProject(body);
-        return showProject(await functions.changeHost(host.project, { title, endpointUrl, ...domain }));
+        const changed = await functions.changeHost(host.project, { title, endpointUrl, ...domain });
+        return showProject(changed, principal);
       },
     },
     {
@@ -87,7 +92,7 @@ function oneProjectRoutes(context: DialectContext): Route[] {
       async handle({ principal, params }) {
         const host = hostOf(context, principal, params[0] ?? "");
         const secret = Buffer.from(random.bytes(KEY_BYTES)).toString("hex");
-        return showProject(await functions.changeHost(host.project, { secret }));
+        return showProject(await functions.changeHost(host.project, { secret }), principal);
       },
     },
     {

@@ -37,7 +37,7 @@ export function sdkRoutes({ functions, clock, log }: DialectContext, rulesOf: Ru
     {
       method: "POST",
       path: "trigger",
-      scope: "admin",
+      scope: "ingest",
       async handle({ project, body }) {
         if (!isObject(body) || typeof body.task !== "string" || body.task === "") {
           throw new Refusal(400, ["task must be a non-empty string"]);

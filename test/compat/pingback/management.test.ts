@@ -299,6 +299,18 @@ describe("Management", () => {
     expect((await pingback.call("DELETE", `${keys}/${made.json.id}`)).status).toBe(200);
   });
 
+  test("a key that may only look sees no secret; one that may only bring in triggers", async () => {
+    await using pingback = await startPingback();
+    await pingback.register([task("t")]);
+    const call = (method: string, path: string, key: string, body?: object) =>
+      pingback.call(method, path, body, key);
+    expect((await call("GET", "projects", "key-read")).json).toMatchObject([{ cronSecret: null }]);
+    expect((await call("POST", "trigger", "key-read", { task: "t" })).status).toBe(403);
+    expect((await call("POST", "trigger", "key-ingest", { task: "t" })).status).toBe(201);
+    expect((await call("POST", "register", "key-ingest", { functions: [] })).status).toBe(403);
+    expect((await call("GET", "jobs", "key-ingest")).status).toBe(403);
+  });
+
   test("check 56: a key of another project finds nothing of this one", async () => {
     await using pingback = await startPingback();
     await pingback.register([task("t")]);
@@ -542,43 +554,6 @@ describe("An alert", () => {
     expect(await refused({ cooldownSeconds: 59 })).toBe(400);
     expect(await refused({ jobId: "nope" })).toBe(404);
     expect((await pingback.call("GET", path)).json).toEqual([] as never);
-  });
-});
-
-describe("A source that names a function", () => {
-  const sources = [{ name: "shop", to: ["function:resize"] }];
-
-  test("starts an execution with what came in as its payload", async () => {
-    await using pingback = await startPingback({ sources });
-    await pingback.register([task("resize", { retries: 1 })]);
-    await pingback.app.ingest("shop", '{ "image": 12345678901234567890, "ok": true }');
-    await pingback.app.ingest("shop", "plain text");
-    await pingback.settle();
-    expect(pingback.dispatches().map(({ text }) => text.replace(/.*"payload":/, ""))).toEqual([
-      '{"image":12345678901234567890,"ok":true}}',
-      '"plain text"}',
-    ]);
-    const { json } = await pingback.call("GET", `projects/${await projectId(pingback)}/executions`);
-    expect(json).toMatchObject({ items: [{ payload: "plain text" }, { status: "success" }] });
-  });
-
-  test("holds what comes before an application has registered it, and after it vanished", async () => {
-    await using pingback = await startPingback({ sources });
-    await pingback.app.ingest("shop", "1");
-    await pingback.settle();
-    expect(pingback.dispatches()).toEqual([]);
-    expect((await pingback.call("POST", "trigger", { task: "resize" })).status).toBe(404);
-    await pingback.register([task("resize")]);
-    await pingback.settle();
-    expect(pingback.dispatches().map(({ body }) => body.payload)).toEqual([1]);
-    await pingback.register([]);
-    await pingback.app.ingest("shop", "2");
-    await pingback.settle();
-    expect(pingback.dispatches()).toHaveLength(1);
-    expect((await pingback.call("GET", "jobs")).json).toMatchObject([{ name: "resize", status: "inactive" }]);
-    await pingback.register([task("resize")]);
-    await pingback.settle();
-    expect(pingback.dispatches().map(({ body }) => body.payload)).toEqual([1, 2]);
   });
 });
 
