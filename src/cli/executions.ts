@@ -97,7 +97,7 @@ async function get(id: string, options: OutputOptions): Promise<ExitCode> {
   if (tried.length > 0) printSection("attempts", formatTable(ATTEMPT_COLUMNS, tried));
   const { responseExcerpt, responseEncoding } = tried.at(-1) ?? {};
   if (typeof responseExcerpt === "string" && responseExcerpt !== "" && responseEncoding === "text") {
-    printSection("newest answer", showText(responseExcerpt).split("\n"));
+    printSection("newest answer", showText(responseExcerpt).trimEnd().split("\n"));
   }
   printSection("logs", rowsOf(logs).map(showLogLine));
   return EXIT.ok;
