@@ -98,9 +98,15 @@ export interface HistogramCell {
   readonly count: number;
 }
 
+/** How far a list goes that has to look through rows. */
+export interface WalkInput extends PageInput {
+  /** One stretch of the store: the page may be short, or empty, and have a next one nevertheless. */
+  readonly isOneStretch?: boolean;
+}
+
 export interface FunctionReads {
   /** Newest first; without payload, logs and attempts but the last. */
-  listExecutions(filter: ExecutionFilter & PageInput): Promise<Page<Execution>>;
+  listExecutions(filter: ExecutionFilter & WalkInput): Promise<Page<Execution>>;
   pageExecutions(filter: ExecutionFilter & NumberedPageInput): Promise<NumberedPage<Execution>>;
   getExecution(lookup: Lookup): Promise<Execution | null>;
   /** The root of an execution first, then all that came of it, level by level; empty when there is none. */
@@ -110,7 +116,7 @@ export interface FunctionReads {
    * Newest first. With `after`, a cursor: what came after it, oldest first, and always a cursor to go on
    * from.
    */
-  listLogs(filter: LogFilter & PageInput & { readonly after?: string }): Promise<Page<StoredLog>>;
+  listLogs(filter: LogFilter & WalkInput & { readonly after?: string }): Promise<Page<StoredLog>>;
   pageLogs(filter: LogFilter & NumberedPageInput): Promise<NumberedPage<StoredLog>>;
   logHistogram(input: HistogramInput): Promise<readonly HistogramCell[]>;
 }

@@ -13,11 +13,13 @@ import {
   type NumberedPage,
   type NumberedPageInput,
   STATES_OF,
+  type WalkInput,
 } from "../domain/execution.ts";
 import type { LogLevel } from "../domain/log-line.ts";
-import type { Lookup, Page, PageInput } from "../domain/reads.ts";
+import type { Lookup, Page } from "../domain/reads.ts";
 import { idBytes, idText } from "./ids.ts";
-import { pageBounds, toPage } from "./page.ts";
+import { pageBounds } from "./page.ts";
+import { type Reach, stretchPage, stretchStart } from "./stretch.ts";
 import { Where } from "./where.ts";
 
 /** Counting further would tell nobody anything. */
@@ -87,13 +89,22 @@ export function isBoundedExecutionList({ status, text, since, until, parentId }:
   return [status, text, since, until, parentId].every((value) => value === undefined);
 }
 
-export function listExecutions(db: Database, filter: ExecutionFilter & PageInput): Page<Execution> {
+export function listExecutions(db: Database, filter: ExecutionFilter & WalkInput): Page<Execution> {
   const { before, limit } = pageBounds(filter);
-  const where = whereOf(filter).and("d.seq < ?", before);
+  const isWalk = !isBoundedExecutionList(filter) && filter.parentId === undefined;
+  const start = filter.isOneStretch && isWalk ? stretchStart(reachOf(db, filter.project, before)) : 0;
+  const where = whereOf(filter).and("d.seq < ?", before).and("d.seq >= ?", start);
   const sql = `SELECT ${COLUMNS} ${FROM} WHERE ${where.sql} ORDER BY d.seq DESC LIMIT ?`;
   const rows = db.query<ExecutionRecord, SQLQueryBindings[]>(sql).all(...where.values, limit + 1);
   const lists = rows.map((row) => ({ ...readExecution(row), attempts: readAttempts(db, row, 1) }));
-  return toPage(lists, limit);
+  return stretchPage(lists, limit, start);
+}
+
+/** Both along delivery_execution. */
+function reachOf(db: Database, project: string, before: number): Reach {
+  const own = "FROM delivery WHERE profile = 'pingback' AND project = ?1";
+  const sql = `SELECT (SELECT min(seq) ${own}) AS low, (SELECT max(seq) ${own} AND seq < ?2) AS high`;
+  return db.query<Reach, [string, number]>(sql).get(project, before) ?? { low: null, high: null };
 }
 
 export function pageExecutions(

@@ -7,12 +7,14 @@ import type {
   NumberedPage,
   NumberedPageInput,
   StoredLog,
+  WalkInput,
 } from "../domain/execution.ts";
 import type { LogLevel } from "../domain/log-line.ts";
-import type { Page, PageInput } from "../domain/reads.ts";
+import type { Page } from "../domain/reads.ts";
 import { idBytes, idText } from "./ids.ts";
 import { likePart, TOTAL_MAX } from "./list-executions.ts";
 import { pageBounds, readCursor, toPage, writeCursor } from "./page.ts";
+import { type Reach, stretchPage, stretchStart } from "./stretch.ts";
 import { Where } from "./where.ts";
 
 interface LogRecord {
@@ -50,7 +52,7 @@ export function isBoundedLogList(filter: LogFilter, isOnlyProject: boolean): boo
   return isOnlyProject || lane !== undefined || executionId !== undefined;
 }
 
-type LogList = LogFilter & PageInput & { readonly after?: string };
+type LogList = LogFilter & WalkInput & { readonly after?: string };
 
 /** Throws invalid_request for a bad cursor or limit. */
 export function logBounds({ after, ...page }: LogList): { before: number; above: number; limit: number } {
@@ -60,10 +62,19 @@ export function logBounds({ after, ...page }: LogList): { before: number; above:
 export function listLogs(db: Database, filter: LogList): Page<StoredLog> {
   const { before, above, limit } = logBounds(filter);
   if (filter.after !== undefined) return listLater(db, filter, { above, limit });
-  const where = whereOf(filter).and("l.seq < ?", before);
+  const isWalk = !isBoundedLogList(filter, true) && filter.executionId === undefined;
+  const start = filter.isOneStretch && isWalk ? stretchStart(reachOf(db, before)) : 0;
+  const where = whereOf(filter).and("l.seq < ?", before).and("l.seq >= ?", start);
   const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq DESC LIMIT ?`;
   const rows = db.query<LogRecord, SQLQueryBindings[]>(sql).all(...where.values, limit + 1);
-  return toPage(rows.map(readLog), limit);
+  return stretchPage(rows.map(readLog), limit, start);
+}
+
+/** Both by the primary key. */
+function reachOf(db: Database, before: number): Reach {
+  const sql = `SELECT (SELECT min(seq) FROM log_line) AS low,
+    (SELECT max(seq) FROM log_line WHERE seq < ?) AS high`;
+  return db.query<Reach, [number]>(sql).get(before) ?? { low: null, high: null };
 }
 
 /**

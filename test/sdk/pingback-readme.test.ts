@@ -52,6 +52,7 @@ test.skipIf(venv === null)(
       });
       const planned: unknown = expect.stringMatching(/T\d\d:\d\d:\d\d\+00:00$/);
       expect(fired[0]).toMatchObject({ function: "tick", message: "fired", meta: { planned } });
+      expect((await run("logs", "--text", "fired", "--limit", "1")).stdout).toContain("INFO   tick  fired");
       expect((await run("functions", "list")).stdout).toMatch(
         /^tick {2}cron {2}\* \* \* \* \* \* {2}active/m,
       );

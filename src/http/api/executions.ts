@@ -3,6 +3,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import { AppError } from "../../domain/errors.ts";
 import { type ExecutionFilter, executionStatus, type LogFilter } from "../../domain/execution.ts";
 import type { Id } from "../../domain/id.ts";
+import type { PageInput } from "../../domain/reads.ts";
 import type { ApiDeps } from "./deps.ts";
 import {
   EXECUTION,
@@ -20,6 +21,7 @@ import { findFunction } from "./functions.ts";
 import { badParameter, PAGE_QUERY, queryOf, readListQuery, TIME_QUERY } from "./query.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
 import { pageOf, showPage } from "./schemas.ts";
+import { searchPage } from "./search.ts";
 
 const FUNCTION_QUERY = { function: Type.Optional(Type.String({ description: "Name or id." })) };
 
@@ -57,12 +59,16 @@ export function executionRoutes(deps: ApiDeps): ApiRoute[] {
       path: "/executions",
       operationId: "listExecutions",
       summary: "List executions of functions, newest first",
+      description: "With filters beyond the function, a page may be short and have a next one.",
       query: EXECUTION_QUERY,
       answer: pageOf(EXECUTION),
       errors: [],
       handle: async ({ principal: { project }, query }) => {
         const filter = await readExecutionFilter(deps, project, query);
-        const page = functionReads.listExecutions({ ...filter, ...readListQuery(query) });
+        const { cursor: _cursor, limit: _limit, ...range } = readListQuery(query);
+        const look = (page: PageInput) =>
+          functionReads.listExecutions({ ...filter, ...range, ...page, isOneStretch: true });
+        const page = searchPage(deps.clock, readListQuery(query), look);
         return showPage(page, (one) => showExecution(one, directory));
       },
     }),
@@ -129,8 +135,10 @@ function logRoute(deps: ApiDeps): ApiRoute {
     path: "/logs",
     operationId: "listLogs",
     summary: "List what functions logged, newest first",
-    description:
-      "since and until: by the application's clock. With after, oldest first: ask with nextCursor as after.",
+    description: [
+      "since and until go by the application's clock. A page may be short and have a next one.",
+      "With after: oldest first, and nextCursor is the next after.",
+    ].join(" "),
     tag: "functions",
     scope: "read",
     query: LOG_QUERY,
@@ -146,8 +154,13 @@ function logRoute(deps: ApiDeps): ApiRoute {
         ...(query.level === undefined ? {} : { level: query.level }),
         ...(query.q === undefined ? {} : { text: query.q }),
       };
-      const place = after === undefined ? {} : { after };
-      const page = functionReads.listLogs({ ...filter, ...place, ...readListQuery(query) });
+      const { cursor: _cursor, limit: _limit, ...range } = readListQuery(query);
+      const look = (page: PageInput) =>
+        functionReads.listLogs({ ...filter, ...range, ...page, isOneStretch: true });
+      const page =
+        after === undefined
+          ? searchPage(deps.clock, readListQuery(query), look)
+          : functionReads.listLogs({ ...filter, ...readListQuery(query), after });
       return showPage(page, (line) => showLogLine(line, directory));
     },
   });
