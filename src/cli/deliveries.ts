@@ -28,6 +28,7 @@ interface DeliveryListOptions extends ListOptions {
   readonly tenant?: string;
   readonly error?: string;
   readonly status?: string;
+  readonly waitsFor?: string;
   readonly search?: string;
 }
 
@@ -37,6 +38,8 @@ const COLUMNS: readonly Column[] = [
   { title: "source", of: ({ source }) => source },
   { title: "endpoint", of: ({ endpoint }) => endpoint },
   { title: "state", of: ({ state }) => state },
+  { title: "waits for", of: ({ waitsFor }) => waitsFor, isSparse: true },
+  { title: "key", of: ({ orderingKey }) => orderingKey, isSparse: true },
   { title: "attempts", of: ({ attemptCount }) => attemptCount },
   { title: "last", of: ({ lastStatus, lastError }) => lastError ?? lastStatus },
 ];
@@ -69,6 +72,7 @@ export function addDeliveriesCommand(program: Command): void {
     .option("--tenant <tenant>", "only of this tenant's events")
     .option("--error <text>", "only with this text in the newest error")
     .option("--status <status>", "only with this HTTP status on the newest attempt")
+    .option("--waits-for <what>", "only what waits for its turn in a line, a request, or its source's resume")
     .option("--search <text>", "only with this text in the body, an error or an answer")
     .action(action(list));
   addOutputOptions(deliveries.command("get <id>"))
@@ -90,7 +94,9 @@ export function addDeliveriesCommand(program: Command): void {
 
 function list(options: DeliveryListOptions): Promise<ExitCode> {
   const { state, endpoint, source, event, since, until, type, tenant, error, status, search } = options;
-  const filter = { state, endpoint, source, event, since, until, type, tenant, error, status, q: search };
+  const { waitsFor } = options;
+  const match = { type, tenant, error, status, waitsFor, q: search };
+  const filter = { state, endpoint, source, event, since, until, ...match };
   return runList(options, { path: PATH, filter, columns: COLUMNS, nothing: "No deliveries." });
 }
 
@@ -101,14 +107,17 @@ async function get(id: string, options: OutputOptions): Promise<ExitCode> {
     return EXIT.ok;
   }
   const { eventId, source, endpoint, profile, state, createdAt, dueAt, finishedAt } = delivery;
-  const { attemptCount, hasPayload } = delivery;
+  const { attemptCount, hasPayload, schedule, orderingKey, waitsFor } = delivery;
   const fields = {
     id: delivery.id,
     event: eventId,
     source,
+    ...(schedule ? { schedule } : {}),
     endpoint,
     profile,
     state,
+    ...(waitsFor ? { "waits for": waitsFor } : {}),
+    ...(orderingKey ? { "ordering key": orderingKey } : {}),
     attempts: attemptCount,
   };
   const times = { created: createdAt, due: dueAt, finished: finishedAt };

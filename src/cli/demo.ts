@@ -8,8 +8,11 @@ import { localUrl } from "./settings.ts";
 
 const DEVELOPMENT_KEY = "dev-key-change-me";
 
-/** Returns the lines to print; none when the configuration has nothing to demonstrate. */
-export function demoLines(config: Config, random: Random): string[] {
+/**
+ * Returns the lines to print; none when the configuration, which was read from `file`, has nothing to
+ * demonstrate.
+ */
+export function demoLines(config: Config, random: Random, file = "./config.toml"): string[] {
   if (!config.dev.echo) return [];
   const found = findDemo(config.sources);
   if (!found) return [];
@@ -25,7 +28,7 @@ export function demoLines(config: Config, random: Random): string[] {
     "Send a signed event:",
     `  curl -i '${base}/in/${source.name}' ${headers} -d '${body}'`,
     "Show its delivery:",
-    `  curl '${base}/_/api/deliveries?limit=1' -H ${showKey(config, source.project)}`,
+    `  ${showDelivery(config, source.project, file)}`,
   ];
 }
 
@@ -46,11 +49,13 @@ function sign(rule: HmacVerifyConfig, body: string): string {
   return new Bun.CryptoHasher(rule.algorithm, secret).update(body).digest(rule.encoding);
 }
 
-/** Only the development key may stand on a screen; any other is left to the reader's environment. */
-function showKey(config: Config, projectId: string): string {
-  const keys = config.projects.find(({ id }) => id === projectId)?.apiKeys ?? [];
+/** Only the development key may stand on a screen; with any other the command line reads it from the file. */
+function showDelivery({ server, projects }: Config, projectId: string, file: string): string {
+  const keys = projects.find(({ id }) => id === projectId)?.apiKeys ?? [];
   const isDevelopment = keys.some(({ key }) => key === DEVELOPMENT_KEY);
-  return isDevelopment
-    ? `'Authorization: Bearer ${DEVELOPMENT_KEY}'`
-    : '"Authorization: Bearer $POSTERN_API_KEY"';
+  if (!isDevelopment) {
+    return `postern deliveries list --limit 1${file === "./config.toml" ? "" : ` --config '${file}'`}`;
+  }
+  const url = `${localUrl(server.listen)}/_/api/deliveries?limit=1`;
+  return `curl '${url}' -H 'Authorization: Bearer ${DEVELOPMENT_KEY}'`;
 }

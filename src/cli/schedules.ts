@@ -7,11 +7,13 @@ import {
   isRow,
   type ListOptions,
   type OutputOptions,
+  printSection,
+  rowsOf,
   runList,
   runOnEach,
 } from "./listing.ts";
 import { addPreviewCommand } from "./schedule-preview.ts";
-import { type Column, formatFields, type Row } from "./table.ts";
+import { type Column, formatFields, formatTable, type Row } from "./table.ts";
 import { action, EXIT, type ExitCode, print, printJson } from "./terminal.ts";
 
 const PATH = "/_/api/schedules";
@@ -24,6 +26,13 @@ const COLUMNS: readonly Column[] = [
   { title: "last run", of: ({ lastRunAt }) => lastRunAt },
   { title: "runs", of: ({ runCount }) => runCount },
   { title: "skipped", of: ({ skippedCount }) => skippedCount },
+];
+
+const RUN_COLUMNS: readonly Column[] = [
+  { title: "local time", of: ({ local }) => local },
+  { title: "offset", of: ({ offset }) => offset },
+  { title: "utc", of: ({ at }) => at },
+  { title: "note", of: ({ note }) => note, isSparse: true },
 ];
 
 const ACTIONS = {
@@ -59,8 +68,14 @@ function list(options: ListOptions): Promise<ExitCode> {
 
 async function get(name: string, options: OutputOptions): Promise<ExitCode> {
   const schedule = await fetchOne(options, PATH, name);
-  if (options.json) printJson(schedule);
-  else for (const line of formatFields(schedule)) print(line);
+  if (options.json) {
+    printJson(schedule);
+    return EXIT.ok;
+  }
+  const { nextRuns, ...fields } = schedule;
+  for (const line of formatFields(fields)) print(line);
+  const runs = rowsOf(nextRuns);
+  if (runs.length > 0) printSection("next runs", formatTable(RUN_COLUMNS, runs));
   return EXIT.ok;
 }
 

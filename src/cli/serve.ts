@@ -82,7 +82,7 @@ async function serve(options: ServeOptions): Promise<ExitCode> {
   log.flush();
   for (const { role, url } of listeners) print(`Listening on ${url} (${role})`);
   if (clock.kind === "virtual") print(`The clock stands still at ${new Date(clock.now()).toISOString()}`);
-  for (const line of demoLines(config, random)) print(line);
+  for (const line of demoLines(config, random, file)) print(line);
   const signal = await stopping.promise;
   log.info("server.draining", { signal, limitMs: config.server.drainTimeoutMs });
   log.flush();

@@ -6,6 +6,8 @@ export type Row = Readonly<Record<string, unknown>>;
 export interface Column {
   readonly title: string;
   readonly of: (row: Row) => unknown;
+  /** Left out when no row has anything there. */
+  readonly isSparse?: boolean;
 }
 
 /** Wider cells make every row wrap; `get` and --json have the whole text. The last column may be wider. */
@@ -18,7 +20,10 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/g;
 const CONTROL_IN_TEXT = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
 
 /** Returns one line per row under a line of titles, all columns but the last padded to the same width. */
-export function formatTable(columns: readonly Column[], rows: readonly Row[]): string[] {
+export function formatTable(all: readonly Column[], rows: readonly Row[]): string[] {
+  const columns = all.filter(
+    ({ isSparse, of }) => !isSparse || rows.some((row) => showValue(of(row)) !== "-"),
+  );
   const cells = rows.map((row) =>
     columns.map(({ of }, index) =>
       cut(showValue(of(row)), index === columns.length - 1 ? LAST_CELL_CHARS_MAX : CELL_CHARS_MAX),

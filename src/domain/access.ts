@@ -10,6 +10,12 @@ export interface Project {
   readonly retiredAt: number | null;
 }
 
+/** Something that belongs to a project, for people. */
+export interface ProjectObject {
+  readonly kind: string;
+  readonly name: string;
+}
+
 export const KEY_SCOPES = ["ingest", "read", "admin"] as const;
 
 /** `ingest` brings events and deliveries in, `read` looks, `admin` may do everything. */

@@ -10,6 +10,7 @@ import {
   replay,
   retryNow,
   type Transition,
+  type Wait,
 } from "./delivery.ts";
 import type { Id } from "./id.ts";
 
@@ -50,6 +51,8 @@ export interface DeliveryMatch {
   readonly error?: string;
   /** HTTP status of the newest attempt. */
   readonly status?: number;
+  /** Only what waits for this and not for its time. */
+  readonly waitsFor?: Wait;
 }
 
 export type BulkState = "running" | "paused" | "done" | "cancelled";

@@ -86,8 +86,17 @@ export const DUE_WHEN_ASKED = DUE_ON_RESUME - 1;
 /** When a delivery is due that waits for its turn in a line: the end of the one before it makes it due. */
 export const DUE_IN_ORDER = DUE_ON_RESUME - 2;
 
+export const WAITS = ["turn", "request", "resume"] as const;
+export type Wait = (typeof WAITS)[number];
+
+/** When a delivery is due that waits for something other than its time. */
+export function dueOfWait(wait: Wait): number {
+  if (wait === "turn") return DUE_IN_ORDER;
+  return wait === "request" ? DUE_WHEN_ASKED : DUE_ON_RESUME;
+}
+
 /** What a delivery waits for that has no time of its own; null: for its time. */
-export function waitsFor(dueAt: number | null): "turn" | "request" | "resume" | null {
+export function waitsFor(dueAt: number | null): Wait | null {
   if (dueAt === null || dueAt < DUE_IN_ORDER) return null;
   if (dueAt === DUE_IN_ORDER) return "turn";
   return dueAt === DUE_WHEN_ASKED ? "request" : "resume";

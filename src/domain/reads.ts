@@ -3,7 +3,7 @@
  */
 import type { AttemptRecord } from "./attempt.ts";
 import type { Bulk, DeliveryMatch, MatchCountInput, MatchCounts } from "./bulk.ts";
-import type { DeliveryState } from "./delivery.ts";
+import type { DeliveryState, Wait } from "./delivery.ts";
 import type { Id } from "./id.ts";
 import type { RejectionReason } from "./rejection.ts";
 import type { RollupFilter, RollupRow } from "./rollup.ts";
@@ -108,7 +108,7 @@ export interface DeliveryRow {
   readonly scheduledAt: number;
   /** Null also for what has no time of its own. */
   readonly dueAt: number | null;
-  readonly waitsFor: "turn" | "request" | "resume" | null;
+  readonly waitsFor: Wait | null;
   /** Of its line; empty in the line of a whole endpoint; null: it stands in none. */
   readonly orderingKey: string | null;
   readonly finishedAt: number | null;

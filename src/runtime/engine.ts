@@ -37,7 +37,7 @@ import { Listeners } from "./listeners.ts";
 import type { Log } from "./log.ts";
 import { Metrics } from "./metrics.ts";
 import { Notices } from "./notices.ts";
-import { Objects } from "./objects.ts";
+import { type ObjectStore, Objects } from "./objects.ts";
 import { createOutgoing } from "./outgoing.ts";
 import { Parking } from "./parking.ts";
 import type {
@@ -85,6 +85,7 @@ export interface EngineStore
     EndpointStateStore,
     FunctionStore,
     LocateStore,
+    ObjectStore,
     ParkStore,
     PurgeStore,
     PullStore,

@@ -4,7 +4,13 @@
  * declares is changed there only, names are unique among what is in service, and a target that an API made
  * may not be private. Changes to one object follow one another: each edit sees what the one before it wrote.
  */
-import { type ApiKey, type KeyScope, newKeyText, type Project } from "../domain/access.ts";
+import {
+  type ApiKey,
+  type KeyScope,
+  newKeyText,
+  type Project,
+  type ProjectObject,
+} from "../domain/access.ts";
 import type { Door, Endpoint } from "../domain/endpoint.ts";
 import { AppError } from "../domain/errors.ts";
 import { checkSigning } from "../domain/header-rules.ts";
@@ -20,7 +26,7 @@ import type { DeclaredEndpoint, DeclaredSubscription, ReconcileStore } from "./r
 import type { ResultEndpoints } from "./result-endpoints.ts";
 import { type CheckTarget, readTarget } from "./target-check.ts";
 
-type ObjectStore = Pick<
+export type ObjectStore = Pick<
   ReconcileStore,
   | "putEndpoint"
   | "putSubscription"
@@ -30,7 +36,13 @@ type ObjectStore = Pick<
   | "retireSubscription"
   | "retireProject"
   | "retireApiKey"
->;
+> & {
+  /** What it has beside endpoints, sources and subscriptions; the first few. */
+  projectObjects(project: string): Promise<readonly ProjectObject[]>;
+};
+
+/** As many of what is in the way are named. */
+const NAMED_MAX = 20;
 
 interface Made {
   readonly id: Id;
@@ -115,7 +127,7 @@ export class Objects {
         ? leading.every(({ door }) => door !== "config")
         : leading.length === 0;
       if (!isFree) {
-        const names = leading.slice(0, 20).map((subscription) => subscription.name);
+        const names = leading.slice(0, NAMED_MAX).map((subscription) => subscription.name);
         throw new AppError("conflict", `subscriptions lead to this endpoint: ${names.join(", ")}`, {
           details: { subscriptions: names },
         });
@@ -177,25 +189,38 @@ export class Objects {
 
   /**
    * Takes a project out of service, and its keys with it. AppError: not_found, declared_in_config, conflict
-   * while it has endpoints, sources or subscriptions.
+   * while anything else is in it; that is named.
    */
   async retireProject(name: string): Promise<Project> {
     const { directory, store, clock } = this.#options;
     const current = directory.project(name);
     if (!current) throw new AppError("not_found", `there is no project ${name}`);
     if (current.door === "config") throw declaredInConfig("project");
-    const isMember = (object: { readonly project: string }) => object.project === name;
-    const { length } = [
-      ...directory.endpoints().filter(isMember),
-      ...directory.sources().filter(isMember),
-      ...directory.subscriptions().filter(isMember),
-    ];
-    if (length > 0) throw new AppError("conflict", `the project ${name} still has ${length} objects`);
+    await this.#assertEmpty(name);
     for (const key of directory.keysOf(name)) await this.#retireKey(key.id);
     const retired = found(await store.retireProject(name, clock.now()), "project");
     directory.putProject(retired);
     this.#note("retired", "project", { name, project: name });
     return retired;
+  }
+
+  async #assertEmpty(project: string): Promise<void> {
+    const { directory, store } = this.#options;
+    const own = (kind: string, objects: readonly { readonly project: string; readonly name: string }[]) =>
+      objects.filter((object) => object.project === project).map(({ name }) => ({ kind, name }));
+    const all = [
+      ...own("endpoint", directory.endpoints()),
+      ...own("source", directory.sources()),
+      ...own("subscription", directory.subscriptions()),
+      ...(await store.projectObjects(project)),
+    ];
+    if (all.length === 0) return;
+    const objects = all.slice(0, NAMED_MAX);
+    const names = objects.map(({ kind, name }) => `${kind} ${name}`).join(", ");
+    const more = all.length > objects.length ? ", ..." : "";
+    throw new AppError("conflict", `the project ${project} still has ${names}${more}`, {
+      details: { objects },
+    });
   }
 
   /** Makes an API key. Its text is in the answer and nowhere else: the store keeps a hash. */

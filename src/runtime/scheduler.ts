@@ -5,6 +5,8 @@
  *   resting   the timer is set for the earliest due run, or not at all
  *   ticking   pages of due schedules are decided and stored until none is left; all of them as of the instant
  *             at which the tick began, so that a long tick makes nobody late
+ *   full      the disk budget is used up: what is due stays due, and there is a look once a second. What is
+ *             late when there is room again is missed, and its policy says what becomes of it
  *
  * The next run is stored, and moves on in the transaction that stores the deliveries. Whenever the process
  * dies, and however its clock is set, a run is therefore made once: what is due is read from the store, and
@@ -34,6 +36,8 @@ export interface SchedulerOptions {
   readonly log: Log;
   readonly metrics: Pick<Metrics, "countRun" | "countSkipped">;
   readonly prepare: PrepareOutgoing;
+  /** False when the disk budget is used up. */
+  readonly hasRoom: () => boolean;
   /** Runs when the present turn of the event loop is over: between two slices requests are served. */
   readonly defer: (fire: () => void) => void;
 }
@@ -59,6 +63,7 @@ export class Scheduler {
   #isRunning = false;
   #isLookWanted = false;
   #isReleaseWanted = false;
+  #isFull = false;
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
@@ -112,13 +117,14 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
-    const { clock, store, log } = this.#options;
+    const { clock, store, log, hasRoom } = this.#options;
     try {
       while (this.#isLookWanted && this.#isRunning) {
         this.#isLookWanted = false;
+        if (this.#waitsForRoom()) return;
         const now = clock.now();
         await this.#releaseAll();
-        while (this.#isRunning && (await this.#firePage(now))) await this.#pause();
+        while (this.#isRunning && hasRoom() && (await this.#firePage(now))) await this.#pause();
         const nextAt = await store.nextScheduleDueAt();
         // It became due while this tick was busy.
         if (nextAt !== null && nextAt <= clock.now()) this.#isLookWanted = true;
@@ -131,6 +137,20 @@ export class Scheduler {
       this.#isLookWanted = false;
       this.#arm(clock.now() + RETRY_MS);
     }
+  }
+
+  /** Returns whether there is no room for runs now; then it looks again in a while. */
+  #waitsForRoom(): boolean {
+    const { hasRoom, clock, log } = this.#options;
+    const wasFull = this.#isFull;
+    this.#isFull = !hasRoom();
+    if (!this.#isFull) return false;
+    if (!wasFull) log.warn("scheduler.delayed", { reason: "the disk budget is used up" });
+    // Which deliveries end meanwhile need not be remembered.
+    this.#ended = [];
+    this.#isReleaseWanted = this.#waiting.size > 0;
+    this.#arm(clock.now() + RETRY_MS);
+    return true;
   }
 
   #arm(at: number | null): void {

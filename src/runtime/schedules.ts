@@ -32,6 +32,8 @@ export interface SchedulesOptions {
   readonly metrics: Pick<Metrics, "countRun" | "countSkipped">;
   readonly nextId: () => Id;
   readonly prepare: PrepareOutgoing;
+  /** False when the disk budget is used up. */
+  readonly hasRoom: () => boolean;
   /** The earliest due run may be another one now. */
   readonly onScheduleChanged: () => void;
 }
@@ -96,10 +98,14 @@ export class Schedules {
     );
   }
 
-  /** Runs once, at once, whatever else is planned or under way. Returns the delivery's id. */
+  /**
+   * Runs once, at once, whatever else is planned or under way. Returns the delivery's id. AppError: gone,
+   * invalid_request (no endpoint), overloaded (the disk budget is used up).
+   */
   async runNow(schedule: Schedule): Promise<Id> {
     assertLiving(schedule);
-    const { store, clock, prepare } = this.#options;
+    const { store, clock, prepare, hasRoom } = this.#options;
+    if (!hasRoom()) throw new AppError("overloaded", "the disk budget is used up");
     const now = clock.now();
     const endpoint = this.#endpointOf(schedule);
     const outgoing = prepare(endpoint, { payload: payloadOf(schedule, now), dueAt: now });

@@ -4,7 +4,7 @@
  * after their transaction is on disk and reject with an AppError: overloaded, storage_unavailable or
  * shutting_down.
  */
-import type { ApiKey, Project } from "../domain/access.ts";
+import type { ApiKey, Project, ProjectObject } from "../domain/access.ts";
 import type { Bulk, BulkState, BulkStep, BulkStepInput, CopiedDelivery, NewBulk } from "../domain/bulk.ts";
 import type { CallbackConfig, CallbackConfigDefinition, CallbackReads } from "../domain/callback.ts";
 import type { ChangeListener } from "../domain/change.ts";
@@ -293,6 +293,8 @@ export interface Store
   retireProject(name: string, now: number): Promise<Project | null>;
   retireApiKey(id: Id, now: number): Promise<ApiKey | null>;
   loadDefinitions(): Promise<Definitions>;
+  /** Schedules and callback configs in service, the first few. */
+  projectObjects(project: string): Promise<readonly ProjectObject[]>;
   putFunctionHost(host: FunctionHost): Promise<FunctionHost>;
   noteKeyUse(id: Id, usedAt: number): Promise<void>;
   loadKeyUses(): Promise<readonly { readonly id: Id; readonly usedAt: number }[]>;

@@ -11,6 +11,7 @@ import {
   type MatchCounts,
   type MatchGroup,
 } from "../domain/bulk.ts";
+import { dueOfWait } from "../domain/delivery.ts";
 import { NOTABLE_STATES } from "./list-deliveries.ts";
 import { Where } from "./where.ts";
 
@@ -36,6 +37,8 @@ export function matchOf(match: DeliveryMatch): Where {
     .and("d.created_at >= ?", match.since)
     .and("d.created_at < ?", match.until)
     .and("d.last_status = ?", match.status)
+    // The plus: a walk along another index would not come in the order of the stretches.
+    .and("+d.due_at = ?", match.waitsFor === undefined ? undefined : dueOfWait(match.waitsFor))
     .and("instr(lower(d.last_error), lower(?)) > 0", match.error)
     .andAlways("d.deleted_at IS NULL");
   if (match.states.length > 0) {

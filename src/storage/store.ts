@@ -28,6 +28,7 @@ import { lockStore, type StoreLock } from "./lock.ts";
 import { migrate } from "./migrate.ts";
 import { createPositionReads, readLastSeq, readNewestId } from "./positions.ts";
 import { markStopped, registerProcess } from "./processes.ts";
+import { listProjectObjects } from "./project-objects.ts";
 import { readPull } from "./pull.ts";
 import { createReader, type Reader } from "./reader.ts";
 import { createScheduleReads } from "./schedule-reads.ts";
@@ -131,10 +132,7 @@ function createStore(options: StoreOptions, parts: Parts): Store {
     ...rotationVerbs(options, { db, sealing, writer }),
     ...reader.lists,
     ...scheduleReads(readDb, read),
-    loadKeyUses: () => read(() => loadKeyUses(readDb)),
-    loadFunctionHosts: () => read(() => loadFunctionHosts(readDb, sealing)),
-    loadCallbackConfigs: () => read(() => loadCallbackConfigs(readDb, sealing)),
-    loadDefinitions: () => read(() => loadDefinitions(readDb, sealing)),
+    ...definitionReads(readDb, sealing, read),
     failingSince: () => read(() => loadFailing(readDb)),
     dueDeadlines: ({ now, limit }) => read(() => positions.dueDeadlines(now, limit)),
     deliveryPosition: (id) => read(() => positions.deliveryPosition(id)),
@@ -298,6 +296,16 @@ function exportReads(
     exportsOf: (project) => read(() => reads.exportsOf(project)),
     exportPart: (id, number) => read(() => reads.exportPart(id, number)),
   };
+}
+
+function definitionReads(db: Database, sealing: Sealing, read: <R>(query: () => R) => Promise<R>) {
+  return {
+    loadDefinitions: () => read(() => loadDefinitions(db, sealing)),
+    loadKeyUses: () => read(() => loadKeyUses(db)),
+    loadFunctionHosts: () => read(() => loadFunctionHosts(db, sealing)),
+    loadCallbackConfigs: () => read(() => loadCallbackConfigs(db, sealing)),
+    projectObjects: (project) => read(() => listProjectObjects(db, project)),
+  } satisfies Partial<Store>;
 }
 
 type ScheduleReads = Omit<ScheduleVerbs, Command["verb"]>;

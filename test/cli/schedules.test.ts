@@ -53,10 +53,16 @@ describe("schedules", () => {
     expect(stdout).toBe(said);
   });
 
-  test("get shows everything", async () => {
-    const { stdout, asked } = await call(NIGHTLY, "schedules", "get", "nightly");
+  test("get shows everything, the next runs as a table", async () => {
+    const run = { at: "2026-03-29T01:00:00.000Z", local: "2026-03-29T03:00:00", offset: "+02:00" };
+    const nextRuns = [{ ...run, note: "gap: moved from 02:00" }];
+    const { stdout, asked } = await call({ ...NIGHTLY, nextRuns }, "schedules", "get", "nightly");
     expect(asked).toEqual(["GET /_/api/schedules/nightly"]);
     expect(stdout).toContain("timezone      Europe/Berlin\n");
+    const line = "2026-03-29T03:00:00  +02:00  2026-03-29T01:00:00.000Z  gap: moved from 02:00";
+    expect(stdout).toEndWith(
+      `next runs:\n  LOCAL TIME           OFFSET  UTC                       NOTE\n  ${line}\n`,
+    );
   });
 });
 

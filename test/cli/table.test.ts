@@ -20,6 +20,15 @@ test("A cell that is too long is cut, the last column later", () => {
   expect(line).toBe(`${"n".repeat(47)}\u2026  ${"x".repeat(100)}`);
 });
 
+test("A sparse column is shown when there is something in it", () => {
+  const sparse = [
+    { title: "id", of: ({ id }: { id?: unknown }) => id },
+    { ...COLUMNS[1], isSparse: true },
+  ];
+  expect(formatTable(sparse, [{ id: 1 }, { id: 2, note: "" }])).toEqual(["ID", "1", "2"]);
+  expect(formatTable(sparse, [{ id: 1 }, { id: 2, note: "a" }])).toEqual(["ID  NOTE", "1   -", "2   a"]);
+});
+
 test("Fields stand below each other", () => {
   expect(formatFields({ id: 1, state: "dead" })).toEqual(["id     1", "state  dead"]);
 });

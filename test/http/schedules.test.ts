@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { HOUR, MINUTE } from "../../src/domain/duration.ts";
+import { DAY, HOUR, MINUTE } from "../../src/domain/duration.ts";
 import { declareSchedule } from "../support/engine.ts";
 import { KEYS, startTestApp, type TestApp } from "../support/test-app.ts";
 
@@ -44,6 +44,42 @@ test("a schedule is made, shown with its next runs, changed and deleted", async 
   expect((await send(app, "DELETE", "/schedules/nightly")).json).toMatchObject({ state: "retired" });
   expect((await app.api("/schedules/nightly")).status).toBe(404);
   expect((await app.api("/schedules")).json.data).toEqual([]);
+});
+
+test("json is kept as it was written, when a schedule is made and when it is changed", async () => {
+  await using app = await startTestApp();
+  const words = JSON.stringify(NIGHTLY).slice(0, -1);
+  const json = '{ "id": 9007199254740993, "rate": 1.0 }';
+  const made = await app.api("/schedules", { method: "POST", body: `${words}, "json": ${json} }` });
+  expect(made.json).toMatchObject({ body: json });
+  const path = "/schedules/nightly";
+  const other = "[12345678901234567890]";
+  const changed = await app.api(path, { method: "PATCH", body: `{"json":${other}}` });
+  expect(changed.json).toMatchObject({ body: other, headers: { "content-type": "application/json" } });
+  await send(app, "POST", `${path}/run`);
+  await advance(app, 0);
+  expect(Buffer.from(app.sent.at(-1)?.body ?? []).toString()).toBe(other);
+  const twice = await app.api(path, { method: "PATCH", body: '{"json":1,"json":2}' });
+  expect(twice.status).toBe(400);
+});
+
+test("a schedule whose stored times cannot be read any more says why it has ended", async () => {
+  await using app = await startTestApp();
+  await send(app, "POST", "/schedules", NIGHTLY);
+  expect((await app.api("/schedules/nightly")).json).toMatchObject({ problem: null });
+  const [stored] = (await app.store.listSchedules({ project: "default" })).data;
+  if (!stored) throw new Error("there is no schedule");
+  const { id, project, name, missed, overlap, activeMax, endpoint, content } = stored;
+  const timing = { cron: "0 3 * * *", timezone: "Europe/Atlantis" };
+  const definition = { project, name, timing, missed, overlap, activeMax, endpoint, content };
+  await app.store.putSchedule({ id, door: "native", definition, timing: null, now: app.clock.now() });
+  app.clock.step(DAY);
+  await advance(app, 0);
+  expect((await app.api("/schedules/nightly")).json).toMatchObject({
+    state: "ended",
+    problem: 'timezone: "Europe/Atlantis" is no IANA time zone such as Europe/Berlin',
+    nextRuns: [],
+  });
 });
 
 test("a change leaves what it does not name, and null takes away what may be absent", async () => {

@@ -96,3 +96,24 @@ describe("Events are searched", () => {
     expect(await found(`/events?${query}`)).toEqual(expected);
   });
 });
+
+test("what waits for its turn behind a dead letter is found, what waits for its time is not", async () => {
+  await using app = await startTestApp({
+    endpoints: [
+      { name: "app", retry: { kind: "ladder", delaysMs: [], jitter: 0 }, pacing: { ordering: "key" } },
+    ],
+    sources: [{ name: "orders", to: ["app"], orderingKey: { kind: "json", path: ["key"] } }],
+  });
+  app.sendResults.push(sendResponse(500, "no"));
+  const ended = app.probe.next("attempt.settled");
+  await app.ingest("orders", '{"key":"a"}');
+  await ended;
+  const second = await app.ingest("orders", '{"key":"a"}');
+  await app.ingest("orders", '{"key":"b"}');
+  await app.settle();
+  const { json } = await app.api("/deliveries?waitsFor=turn");
+  expect(json.data).toMatchObject([{ eventId: second, waitsFor: "turn", orderingKey: "a", state: "queued" }]);
+  expect((await app.api("/deliveries?waitsFor=request")).json.data).toEqual([]);
+  expect((await app.api("/deliveries?waitsFor=turn&endpoint=app")).json.data).toHaveLength(1);
+  expect((await app.api("/deliveries?waitsFor=luck")).status).toBe(400);
+});

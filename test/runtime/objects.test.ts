@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { AppError } from "../../src/domain/errors.ts";
-import { declareEndpoint, startEngine, type TestEngine } from "../support/engine.ts";
+import { declareEndpoint, declareSchedule, startEngine, type TestEngine } from "../support/engine.ts";
 
 const URL_TEXT = "https://receiver.test/hook";
 
@@ -197,7 +197,16 @@ describe("Projects and keys made at run time", () => {
     const { key } = await objects.createKey("native", { project: "shop", label: null, scope: "admin" });
     const { id } = await create(engine, "till", { project: "shop" });
     expect(await codeOf(objects.retireProject("shop"))).toBe("conflict");
+    const definition = { ...declareSchedule({ name: "beat" }), project: "shop", endpoint: "till" };
+    const schedule = await engine.engine.schedules.create(definition);
     await objects.retireEndpoint(id);
+    const refused = await objects.retireProject("shop").catch((error: AppError) => error);
+    expect(refused).toMatchObject({
+      code: "conflict",
+      message: "the project shop still has schedule beat",
+      details: { objects: [{ kind: "schedule", name: "beat" }] },
+    });
+    await engine.engine.schedules.remove(schedule);
     await objects.retireProject("shop");
     expect([directory.hasProject("shop"), directory.key(key.id)]).toEqual([false, undefined]);
     expect(await codeOf(objects.retireProject("default"))).toBe("declared_in_config");

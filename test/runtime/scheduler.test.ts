@@ -28,6 +28,13 @@ async function schedule(run: TestEngine, name = "beat") {
   return found;
 }
 
+/** A store that has used up a budget of 1,000 bytes, or nothing of it. */
+function withFullDisk(store: Store, isFull: () => boolean): Store {
+  return new Proxy(store, {
+    get: (target, name) => (name === "usedBytes" ? () => (isFull() ? 2_000 : 0) : Reflect.get(target, name)),
+  });
+}
+
 const beat = (change: Partial<ScheduleDefinition> = {}) => ({ name: "beat", ...change });
 
 test("cron, every and at each run on time, once per occurrence, and say which", async () => {
@@ -70,6 +77,26 @@ test("what a run sends is what was declared, as its own delivery with its own id
   expect(sent?.headers.get("content-type")).toBe("application/json");
   expect(sent?.headers.get("webhook-id")).toBe(`dlv_${delivery?.id}`);
   expect(delivery).toMatchObject({ schedule: "beat", state: "succeeded", eventId: null });
+});
+
+test("at a full disk budget runs wait, and what is late when there is room again is missed", async () => {
+  let isFull = true;
+  await using run = await startEngine({
+    schedules: [beat({ missed: { kind: "once" } }), beat({ name: "strict", missed: { kind: "skip" } })],
+    engine: { diskBytesMax: 1_000 },
+    wrap: (store) => withFullDisk(store, () => isFull),
+  });
+  await run.advanceStepwise(5 * MINUTE);
+  expect(await run.deliveries()).toEqual([]);
+  expect(await schedule(run)).toMatchObject({ nextRunAt: START + MINUTE, runCount: 0, skippedCount: 0 });
+  const refused = run.engine.schedules.runNow(await schedule(run)).catch(({ code }: AppError) => code);
+  expect(await refused).toBe("overloaded");
+  isFull = false;
+  await run.advanceStepwise(20 * SECOND);
+  expect((await run.deliveries()).map((one) => one.schedule)).toEqual(["beat", "strict"]);
+  expect(await schedule(run)).toMatchObject({ runCount: 1, skippedCount: 4 });
+  // The one of this minute is not late yet.
+  expect(await schedule(run, "strict")).toMatchObject({ runCount: 1, skippedCount: 4 });
 });
 
 test("a failed run is retried like any delivery", async () => {

@@ -1,7 +1,7 @@
 /** Deliveries: lists, details with their attempts, and what an operator can do to one. */
 import { type Static, Type } from "@sinclair/typebox";
 import { type AttemptRecord, FAILURE_KINDS } from "../../domain/attempt.ts";
-import { DELIVERY_STATES } from "../../domain/delivery.ts";
+import { DELIVERY_STATES, WAITS } from "../../domain/delivery.ts";
 import { AppError } from "../../domain/errors.ts";
 import { type Id, readId, showId } from "../../domain/id.ts";
 import type { DeliveryDetail, DeliveryRow } from "../../domain/reads.ts";
@@ -48,7 +48,7 @@ const DELIVERY_MEMBERS = {
   dueAt: nullable(INSTANT),
   waitsFor: nullable(
     oneOf(
-      ["turn", "request", "resume"],
+      WAITS,
       "What it waits for when not for a time: the one before it, somebody's retry, its source's resume.",
     ),
   ),
@@ -141,6 +141,7 @@ const LIST_QUERY = queryOf({
   status: Type.Optional(
     Type.Integer({ minimum: 100, maximum: 599, description: "HTTP status of the newest attempt." }),
   ),
+  waitsFor: Type.Optional(oneOf(WAITS, "Only what waits for this; turn: behind another in a line.")),
   q: Type.Optional(
     Type.String({ minLength: 2, maxLength: 200, description: "Part of the body, an error or an answer." }),
   ),
@@ -149,8 +150,8 @@ const LIST_QUERY = queryOf({
 });
 
 /** Whether a list has to look through the store rather than walk an index. */
-function isSearch({ type, tenant, error, status, q }: Static<typeof LIST_QUERY>): boolean {
-  return [type, tenant, error, status, q].some((value) => value !== undefined);
+function isSearch({ type, tenant, error, status, waitsFor, q }: Static<typeof LIST_QUERY>): boolean {
+  return [type, tenant, error, status, waitsFor, q].some((value) => value !== undefined);
 }
 
 function listFilter(query: Static<typeof LIST_QUERY>, project: string, directory: Directory) {
@@ -166,7 +167,7 @@ function listFilter(query: Static<typeof LIST_QUERY>, project: string, directory
 }
 
 function search(query: Static<typeof LIST_QUERY>, project: string, { clock, directory, reads }: ApiDeps) {
-  const { type, tenant, error, status, q } = query;
+  const { type, tenant, error, status, waitsFor, q } = query;
   if (query.event !== undefined) throw badParameter("event", "cannot be combined with a search");
   const { state, cursor: _cursor, limit: _limit, ...filter } = listFilter(query, project, directory);
   const match = {
@@ -176,6 +177,7 @@ function search(query: Static<typeof LIST_QUERY>, project: string, { clock, dire
     ...(tenant === undefined ? {} : { tenant }),
     ...(error === undefined ? {} : { error }),
     ...(status === undefined ? {} : { status }),
+    ...(waitsFor === undefined ? {} : { waitsFor }),
   };
   const text = q === undefined ? {} : { text: q };
   return searchPage(clock, readListQuery(query), (page) =>
@@ -192,7 +194,8 @@ export function deliveryRoutes(deps: ApiDeps): ApiRoute[] {
       operationId: "listDeliveries",
       summary: "List deliveries, newest first",
       description:
-        "With q, type, tenant, error or status it is a search: a page may be short and have a next one.",
+        "With q, type, tenant, error, status or waitsFor it is a search: a page may be short and have a " +
+        "next one.",
       tag: "deliveries",
       scope: "read",
       query: LIST_QUERY,

@@ -4,18 +4,18 @@ import { contentOf, headerProblem } from "../../domain/content.ts";
 import { DAY, formatDuration, parseDuration } from "../../domain/duration.ts";
 import { AppError } from "../../domain/errors.ts";
 import { showId } from "../../domain/id.ts";
+import type { JsonText } from "../../domain/json-span.ts";
 import { type PreviewedRun, preview } from "../../domain/schedule.ts";
 import { scheduleNameProblem } from "../../domain/schedule-check.ts";
 import {
   type Content,
-  planOf,
   type Schedule,
   type ScheduleDefinition,
   SKIP_REASONS,
   type SkipCounts,
 } from "../../domain/schedule-definition.ts";
 import { DEFAULT_ALL, type MissedPolicy } from "../../domain/schedule-missed.ts";
-import { readPlan, type ScheduleSpec } from "../../domain/schedule-spec.ts";
+import { readPlan, type ScheduleSpec, type SpecProblem } from "../../domain/schedule-spec.ts";
 import { INSTANT, named, nullable, oneOf, showInstant, showOptionalInstant } from "./schemas.ts";
 
 export const TIMING_MEMBERS = {
@@ -124,6 +124,9 @@ export const SCHEDULE_DETAIL = named("ScheduleDetail", {
       description: "skippedCount by reason.",
     },
   ),
+  problem: nullable(
+    Type.String({ description: "Why its times can no longer be read, which is why it has ended." }),
+  ),
   nextRuns: Type.Array(RUN, { description: "Up to five, as planned: without jitter." }),
 });
 
@@ -158,10 +161,21 @@ export function showSchedule(schedule: Schedule): Static<typeof SCHEDULE> {
 }
 
 export function showScheduleDetail(schedule: Schedule, skips: SkipCounts): Static<typeof SCHEDULE_DETAIL> {
-  const plan = schedule.nextRunAt === null ? null : planOf(schedule);
-  const runs = plan === null ? [] : preview(plan, schedule.nextRunAt ?? 0, NEXT_RUNS);
-  const { headers, body } = schedule.content;
-  return { ...showSchedule(schedule), headers: { ...headers }, body, skips, nextRuns: runs.map(showRun) };
+  const reading = readPlan(schedule.timing, schedule.anchorAt);
+  const { nextRunAt, content } = schedule;
+  const runs = reading.ok && nextRunAt !== null ? preview(reading.plan, nextRunAt, NEXT_RUNS) : [];
+  return {
+    ...showSchedule(schedule),
+    headers: { ...content.headers },
+    body: content.body,
+    skips,
+    problem: reading.ok ? null : describeProblems(reading.problems),
+    nextRuns: runs.map(showRun),
+  };
+}
+
+function describeProblems(problems: readonly SpecProblem[]): string {
+  return problems.map(({ key, problem }) => `${key}: ${problem}`).join("; ");
 }
 
 export function showRun({ at, ...rest }: PreviewedRun): Static<typeof RUN> {
@@ -178,8 +192,9 @@ function stateOf({ deletedAt, pausedAt, nextRunAt }: Schedule): Static<typeof SC
 export function requirePlan(timing: ScheduleSpec, anchorAt: number) {
   const reading = readPlan(timing, anchorAt);
   if (reading.ok) return reading.plan;
-  const text = reading.problems.map(({ key, problem }) => `${key}: ${problem}`).join("; ");
-  throw new AppError("invalid_request", text, { details: { problems: reading.problems } });
+  throw new AppError("invalid_request", describeProblems(reading.problems), {
+    details: { problems: reading.problems },
+  });
 }
 
 type TimingWords = { readonly [Key in keyof typeof TIMING_MEMBERS]?: string | null | undefined };
@@ -194,8 +209,12 @@ export function timingOf(words: TimingWords): ScheduleSpec {
 type ContentWords = Static<ReturnType<typeof contentObject>>;
 const contentObject = () => Type.Object(CONTENT_MEMBERS);
 
-/** Throws invalid_request for both kinds of body, and for headers that cannot be sent. */
-export function readContent({ body: text, json, headers = {} }: ContentWords) {
+/**
+ * `written` is the request that the words were read from: its json is taken as it stands there, because a
+ * parsed one has lost digits. Throws invalid_request for both kinds of body, and for headers that cannot be
+ * sent.
+ */
+export function readContent({ body: text, json, headers = {} }: ContentWords, written: JsonText): Content {
   if (text !== undefined && json !== undefined) {
     throw new AppError("invalid_request", "give body or json, not both");
   }
@@ -203,11 +222,17 @@ export function readContent({ body: text, json, headers = {} }: ContentWords) {
     const problem = headerProblem(name, value);
     if (problem !== null) throw new AppError("invalid_request", problem);
   }
-  return contentOf({ text, json, headers });
+  const span = written.members().get("json");
+  const content = contentOf({ text, json, headers });
+  return span === undefined ? content : { ...content, body: written.text(span) };
 }
 
 /** Returns the definition behind a request for a new schedule. */
-export function readDefinition(project: string, words: Static<typeof NEW_SCHEDULE>): ScheduleDefinition {
+export function readDefinition(
+  project: string,
+  words: Static<typeof NEW_SCHEDULE>,
+  written: JsonText,
+): ScheduleDefinition {
   const problem = scheduleNameProblem(words.name);
   if (problem !== null) throw new AppError("invalid_request", `name: ${problem}`);
   const missed = readMissed(words, { kind: "once" });
@@ -220,7 +245,7 @@ export function readDefinition(project: string, words: Static<typeof NEW_SCHEDUL
     overlap: words.overlap ?? (missed.kind === "all" ? "queue" : "skip"),
     activeMax: words.concurrency ?? null,
     endpoint: words.endpoint,
-    content: readContent(words),
+    content: readContent(words, written),
   };
 }
 
@@ -228,6 +253,7 @@ export function readDefinition(project: string, words: Static<typeof NEW_SCHEDUL
 export function changeDefinition(
   { project, name, timing, missed, overlap, activeMax, endpoint, content }: Schedule,
   words: Static<typeof SCHEDULE_CHANGE>,
+  written: JsonText,
 ): ScheduleDefinition {
   return {
     ...{ project, name },
@@ -236,7 +262,7 @@ export function changeDefinition(
     overlap: words.overlap ?? overlap,
     activeMax: words.concurrency === undefined ? activeMax : words.concurrency,
     endpoint: words.endpoint ?? endpoint,
-    content: changeContent(content, words),
+    content: changeContent(content, words, written),
   };
 }
 
@@ -251,13 +277,13 @@ function changeTiming(timing: ScheduleSpec, words: TimingWords): ScheduleSpec {
 }
 
 /** A new body keeps the headers but its type, new headers keep the body with its type. */
-function changeContent(content: Content, words: ContentWords): Content {
+function changeContent(content: Content, words: ContentWords, written: JsonText): Content {
   const { body, json, headers } = words;
   const hasBody = body !== undefined || json !== undefined;
   if (!hasBody && headers === undefined) return content;
   const { "content-type": type, ...others } = content.headers;
-  if (hasBody) return readContent({ ...words, headers: headers ?? others });
-  const changed = readContent(words);
+  if (hasBody) return readContent({ ...words, headers: headers ?? others }, written);
+  const changed = readContent(words, written);
   const typed = type === undefined ? {} : { "content-type": type };
   return { headers: { ...typed, ...changed.headers }, body: content.body };
 }

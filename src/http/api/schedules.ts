@@ -153,10 +153,11 @@ function changeRoutes(deps: ApiDeps, find: Find): ApiRoute[] {
       path: "/schedules",
       operationId: "createSchedule",
       summary: "Make a schedule",
+      description: "json is sent as it was written, byte for byte.",
       body: NEW_SCHEDULE,
       errors: ["conflict", "storage_unavailable"],
-      handle: async ({ principal: { project }, body }) => {
-        const definition = readDefinition(project, body);
+      handle: async ({ principal: { project }, body, json }) => {
+        const definition = readDefinition(project, body, json);
         requirePlan(definition.timing, clock.now());
         return detailOf(deps, await schedules.create(definition));
       },
@@ -170,9 +171,9 @@ function changeRoutes(deps: ApiDeps, find: Find): ApiRoute[] {
       description: "New times count from now; with the same times a run that is due stays due.",
       body: SCHEDULE_CHANGE,
       errors: ["not_found", "gone", "declared_in_config", "storage_unavailable"],
-      handle: async ({ principal: { project }, id, body }) => {
+      handle: async ({ principal: { project }, id, body, json }) => {
         const schedule = await find(project, id);
-        const definition = changeDefinition(schedule, body);
+        const definition = changeDefinition(schedule, body, json);
         requirePlan(definition.timing, schedule.anchorAt);
         return detailOf(deps, await schedules.update(schedule, definition));
       },
@@ -217,7 +218,7 @@ function actionRoutes(deps: ApiDeps, find: Find): ApiRoute[] {
       summary: "Run a schedule once, now",
       description: "Beside its own runs, whatever is under way. Answers with the delivery.",
       answer: DELIVERY,
-      errors,
+      errors: [...errors, "overloaded"],
       handle: async ({ principal: { project }, id }) => {
         const delivery = await schedules.runNow(await find(project, id));
         const stored = await reads.getDelivery({ project, id: delivery });

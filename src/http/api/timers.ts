@@ -99,10 +99,8 @@ export function timerRoutes({ clock, commands, directory, reads, results, timers
           throw bad(`there is no endpoint "${body.endpoint}" in this project`);
         }
         const dueAt = readDue(body, clock.now()) ?? clock.now();
-        const { headers, body: text } = readContent(body);
-        const written = json.members().get("json");
-        const bytes = written === undefined ? Buffer.from(text) : json.slice(written);
-        const payload = { headers: JSON.stringify(headers), body: bytes };
+        const { headers, body: text } = readContent(body, json);
+        const payload = { headers: JSON.stringify(headers), body: Buffer.from(text) };
         const spec = await readResult(body.resultTo, endpoint, { directory, results });
         return show(project, await timers.create(endpoint, { payload, dueAt, spec }));
       },
