@@ -4,6 +4,7 @@
  * them. A scrape reads memory and two pragmas, never a table. Series are bounded: what comes after the first
  * LABELS_MAX endpoints or sources is summed up under one name that no object can have.
  */
+import type { ListenerCounts } from "../runtime/listeners.ts";
 import type { EndpointCounters, Metrics, ScheduleCounters, SourceCounters } from "../runtime/metrics.ts";
 import { authenticate, authorize, type KeyDirectory } from "./auth.ts";
 import type { Door } from "./door.ts";
@@ -17,6 +18,7 @@ export interface MetricsDoorOptions {
   readonly breakers: { counts(): { readonly open: number; readonly halfOpen: number } };
   readonly latenessBucketsMs: readonly number[];
   readonly slots: { readonly used: number; readonly total: number };
+  readonly listeners: { counts(): ListenerCounts };
   readonly store: {
     readonly health: StoreHealth;
     readonly durability: "fsync" | "relaxed";
@@ -79,7 +81,10 @@ function renderMetrics(options: MetricsDoorOptions): string {
   open.sample({ state: "open" }, breakers.open);
   open.sample({ state: "half_open" }, breakers.halfOpen);
   writeSchedules(text, metrics, options.latenessBucketsMs);
-  text.single("postern_attempts_in_flight", "gauge", "Attempts under way.", slots.used);
+  text.single("postern_attempts_in_flight", "gauge", "Requests under way.", slots.used);
+  const { connected, unanswered } = options.listeners.counts();
+  text.single("postern_listeners", "gauge", "Clients that take deliveries over a socket.", connected);
+  text.single("postern_listener_unanswered", "gauge", "Deliveries that they have not answered.", unanswered);
   text.single("postern_attempt_slots", "gauge", "Attempts that may be under way at once.", slots.total);
   text.single(
     "postern_store_healthy",

@@ -25,6 +25,14 @@ export interface Listener {
   offer(input: EnvelopeInput): Taken | "full" | null;
   /** Ends what it has taken with null, at once. */
   abort(): void;
+  readonly counts: ListenerCounts;
+}
+
+export interface ListenerCounts {
+  /** Clients. */
+  readonly connected: number;
+  /** Deliveries that they have and have not answered. */
+  readonly unanswered: number;
 }
 
 export class Listeners {
@@ -41,6 +49,16 @@ export class Listeners {
   /** Null when the attempt is for HTTP. */
   offer(lane: number, inputOf: () => EnvelopeInput): Taken | "full" | null {
     return this.#byLane.get(lane)?.offer(inputOf()) ?? null;
+  }
+
+  /** Over all lanes. */
+  counts(): ListenerCounts {
+    let [connected, unanswered] = [0, 0];
+    for (const { counts } of this.#byLane.values()) {
+      connected += counts.connected;
+      unanswered += counts.unanswered;
+    }
+    return { connected, unanswered };
   }
 
   abortAll(): void {

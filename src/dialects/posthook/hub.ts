@@ -8,7 +8,7 @@ import type { Outcome } from "../../domain/attempt.ts";
 import type { Id } from "../../domain/id.ts";
 import type { EnvelopeInput } from "../../domain/strategy.ts";
 import type { Clock, Timer } from "../../runtime/clock.ts";
-import type { Listener, Taken, Verdict } from "../../runtime/listeners.ts";
+import type { Listener, ListenerCounts, Taken, Verdict } from "../../runtime/listeners.ts";
 import { CLOSE, type Connection } from "./connection.ts";
 import { ackTimeoutFrame, asyncAckFrame, attemptOf, type ClientFrame, hookFrame } from "./frames.ts";
 import { asyncTimeoutMs } from "./profile.ts";
@@ -46,6 +46,10 @@ export class Hub implements Listener {
 
   constructor(options: HubOptions) {
     this.#options = options;
+  }
+
+  get counts(): ListenerCounts {
+    return { connected: this.#connections.length, unanswered: this.#out.size };
   }
 
   get connections(): readonly Connection[] {

@@ -413,6 +413,9 @@ test("a listener that answers nothing gets 64 hooks; the others wait without an 
   for (let count = 0; count < 80; count += 1) ids.push(await listening.send());
   for (let count = 0; count < 64; count += 1) await listener.next("hook");
   for (let rest = 0; rest < 4; rest += 1) await listening.posthook.advance(250);
+  const metrics = await (await listening.posthook.app.request("/metrics", { key: KEYS.read })).text();
+  expect(metrics).toContain("postern_listeners 1\n");
+  expect(metrics).toContain("postern_listener_unanswered 64\n");
   expect(listener.hasUnread("hook")).toBe(false);
   const { data } = await listening.posthook.list("?limit=1000");
   expect(data.every(({ status, attempts }) => status === "pending" && attempts === 0)).toBe(true);
