@@ -102,9 +102,10 @@ export function listExecutions(db: Database, filter: ExecutionFilter & WalkInput
 
 /** Both along delivery_execution. */
 function reachOf(db: Database, project: string, before: number): Reach {
-  const own = "FROM delivery WHERE profile = 'pingback' AND project = ?1";
-  const sql = `SELECT (SELECT min(seq) ${own}) AS low, (SELECT max(seq) ${own} AND seq < ?2) AS high`;
-  return db.query<Reach, [string, number]>(sql).get(project, before) ?? { low: null, high: null };
+  const own = "FROM delivery WHERE profile = 'pingback' AND project = ?";
+  const sql = `SELECT (SELECT min(seq) ${own}) AS low, (SELECT max(seq) ${own} AND seq < ?) AS high`;
+  const none: Reach = { low: null, high: null };
+  return db.query<Reach, [string, string, number]>(sql).get(project, project, before) ?? none;
 }
 
 export function pageExecutions(

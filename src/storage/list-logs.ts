@@ -62,8 +62,9 @@ export function logBounds({ after, ...page }: LogList): { before: number; above:
 export function listLogs(db: Database, filter: LogList): Page<StoredLog> {
   const { before, above, limit } = logBounds(filter);
   if (filter.after !== undefined) return listLater(db, filter, { above, limit });
-  const isWalk = !isBoundedLogList(filter, true) && filter.executionId === undefined;
-  const start = filter.isOneStretch && isWalk ? stretchStart(reachOf(db, before)) : 0;
+  const isIndexed =
+    filter.executionId !== undefined || (filter.lane !== undefined && isBoundedLogList(filter, false));
+  const start = filter.isOneStretch && !isIndexed ? stretchStart(reachOf(db, before)) : 0;
   const where = whereOf(filter).and("l.seq < ?", before).and("l.seq >= ?", start);
   const sql = `SELECT ${COLUMNS} FROM log_line l WHERE ${where.sql} ORDER BY l.seq DESC LIMIT ?`;
   const rows = db.query<LogRecord, SQLQueryBindings[]>(sql).all(...where.values, limit + 1);

@@ -5,7 +5,7 @@ import { listExecutions } from "../../src/storage/list-executions.ts";
 import { listLogs } from "../../src/storage/list-logs.ts";
 import { STRETCH_SEQS } from "../../src/storage/stretch.ts";
 import { storeDelivery } from "../support/factory.ts";
-import { type BareStore, openBareStore } from "../support/store.ts";
+import { type BareStore, openBareStore, queryPlan } from "../support/store.ts";
 
 /** Numbers with stretches between them in which there is nothing. */
 const SEQS = [1, 2, STRETCH_SEQS + 1, 3 * STRETCH_SEQS, 3 * STRETCH_SEQS + 1];
@@ -68,4 +68,36 @@ test("a list that only follows an index does not go by stretches, and one of not
   fill(store);
   expect(listLogs(store.db, { ...input, lane: 1 }).data).toHaveLength(SEQS.length);
   expect(listExecutions(store.db, input).data).toHaveLength(SEQS.length);
+});
+
+const NOBODY = "0".repeat(32);
+
+test("every list walks an index in its own order: nothing is sorted, no table is scanned", () => {
+  const { db } = openBareStore();
+  const asked: string[] = [];
+  const watched = new Proxy(db, {
+    get: (target, name) => {
+      if (name !== "query") return Reflect.get(target, name);
+      return (sql: string) => {
+        asked.push(sql);
+        return target.query(sql);
+      };
+    },
+  });
+  const shared = { project: "default", isOneStretch: true } as const;
+  const executions = [
+    {},
+    { lane: 1 },
+    { status: "failed" },
+    { lane: 1, since: 1 },
+    { parentId: NOBODY },
+  ] as const;
+  for (const filter of executions) listExecutions(watched, { ...shared, ...filter });
+  listExecutions(watched, { ...shared, text: { part: "a", lanes: [1] } });
+  const logs = [{}, { lane: 1 }, { level: "error" }, { lane: 1, text: "a" }, { after: "Mg" }] as const;
+  for (const filter of logs) listLogs(watched, { ...shared, ...filter });
+  listLogs(watched, { ...shared, executionId: NOBODY, level: "warn" });
+  const steps = asked.flatMap((sql) => queryPlan(db, sql));
+  expect(steps.filter((step) => /TEMP B-TREE|^SCAN (?!CONSTANT ROW)/.test(step))).toEqual([]);
+  expect(steps.length).toBeGreaterThan(asked.length);
 });
