@@ -16,6 +16,14 @@ export interface ProjectObject {
   readonly name: string;
 }
 
+/** A retired object that was purged: nothing refers to it any more. */
+export interface GoneObject {
+  readonly kind: "endpoint" | "source" | "subscription";
+  readonly id: Id;
+  /** Its number in the store: of an endpoint, its lane. */
+  readonly seq: number;
+}
+
 export const KEY_SCOPES = ["ingest", "read", "admin"] as const;
 
 /** `ingest` brings events and deliveries in, `read` looks, `admin` may do everything. */

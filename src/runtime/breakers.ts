@@ -4,6 +4,7 @@
  */
 import type { Outcome } from "../domain/attempt.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
+import type { Id } from "../domain/id.ts";
 import {
   abandonProbe,
   type BreakerState,
@@ -104,6 +105,11 @@ export class Breakers {
   /** Forgets what happened: an operator resumed the endpoint, or its definition changed. */
   reset(endpoint: Endpoint): void {
     this.#set(endpoint, this.state(endpoint), CLOSED, true);
+  }
+
+  /** An endpoint's own breaker goes with it; one that it shared stays with the others. */
+  forget(id: Id): void {
+    this.#states.delete(id);
   }
 
   #set(endpoint: Endpoint, from: BreakerState, to: BreakerState, isReset = false): void {

@@ -2,7 +2,7 @@
  * Everything that was defined, in memory: what a request needs to find its source, key and endpoints without
  * reading the store. Filled at start, replaced piece by piece as definitions change. It decides nothing.
  */
-import type { ApiKey, Project } from "../domain/access.ts";
+import type { ApiKey, GoneObject, Project } from "../domain/access.ts";
 import type { Endpoint, ProjectEgress } from "../domain/endpoint.ts";
 import type { Id } from "../domain/id.ts";
 import type { Source } from "../domain/source.ts";
@@ -119,6 +119,19 @@ export class Directory {
     this.#sourcesBySeq.set(source.seq, source);
     if (source.deletedAt === null) this.#sourcesByName.set(source.name, source);
     else if (this.#sourcesByName.get(source.name)?.id === source.id) this.#sourcesByName.delete(source.name);
+  }
+
+  /** Lets go of what was purged. What came back into service under the same id meanwhile stays. */
+  forget({ kind, id, seq }: GoneObject): void {
+    if (kind === "subscription") {
+      if (this.#subscriptionsById.get(id)?.deletedAt != null) this.#subscriptionsById.delete(id);
+    } else if (kind === "source") {
+      if (this.#sourcesById.get(id)?.deletedAt != null) this.#sourcesById.delete(id);
+      this.#sourcesBySeq.delete(seq);
+    } else {
+      if (this.#endpointsById.get(id)?.deletedAt != null) this.#endpointsById.delete(id);
+      this.#endpointsByLane.delete(seq);
+    }
   }
 
   hasProject(project: string): boolean {

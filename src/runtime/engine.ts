@@ -3,6 +3,7 @@
  * everything else: a store, a sender, a clock, profiles. app.ts gives it the real ones, tests give it what
  * they want to control.
  */
+import type { GoneObject } from "../domain/access.ts";
 import type { ChangeListener } from "../domain/change.ts";
 import type { NewDelivery, NewPayload } from "../domain/delivery.ts";
 import { DEADLINE_LANE } from "../domain/delivery.ts";
@@ -291,6 +292,7 @@ export class Engine {
       defer: this.#options.defer ?? afterTurn,
       onSourceResumed: () => this.releases.sweep(),
       isStoreHealthy: () => store.health.isHealthy,
+      onGone: (gone: readonly GoneObject[]) => this.#forget(gone),
       hasRoom: () => !this.retention.isFull(),
       onDue: (lane: number, dueAt: number) => this.#noteDue(lane, dueAt),
       onFinished: (seq?: number) => this.scheduler.noteFinished(seq),
@@ -372,6 +374,15 @@ export class Engine {
   #noteDue(lane: number, dueAt: number): void {
     if (lane === DEADLINE_LANE) this.deadlines.noteDue(dueAt);
     else this.lanes.noteDue(lane, dueAt);
+  }
+
+  #forget(gone: readonly GoneObject[]): void {
+    for (const object of gone) {
+      this.directory.forget(object);
+      if (object.kind !== "endpoint") continue;
+      this.breakers.forget(object.id);
+      this.lanes.forget(object.seq);
+    }
   }
 
   #putEndpoint(endpoint: Endpoint): void {

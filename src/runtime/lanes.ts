@@ -11,8 +11,7 @@
  * Two things keep the disk out of the way of a busy lane. A producer reserves its place before its insert
  * commits (`reserve`): the row is written as leased and the bytes in memory go out without being read back.
  * And a lane that has shown to be fast leases a window ahead of its slots (`ready`), so that a slot never
- * waits for a commit. A slow or new lane has no window: what waits in one is leased, and would wait for
- * nothing good there.
+ * waits for a commit. A slow or new lane has none: what waits in a window is leased, in vain there.
  */
 import type { Outcome } from "../domain/attempt.ts";
 import type { Endpoint } from "../domain/endpoint.ts";
@@ -96,12 +95,16 @@ export class Lanes<Claimed> {
   upsert(endpoint: Endpoint): void {
     const known = this.#lanes.get(endpoint.lane);
     const now = this.#options.clock.now();
-    if (!known) {
-      this.#lanes.set(endpoint.lane, newLane(endpoint, now));
-      return;
-    }
+    if (!known) return void this.#lanes.set(endpoint.lane, newLane(endpoint, now));
     redefine(known, endpoint, now);
     this.#pump(known);
+  }
+
+  /** Lets go of a lane whose endpoint was purged, unless something is in it after all. */
+  forget(number: number): void {
+    const lane = this.#lanes.get(number);
+    if (!lane || lane.isClaiming || lane.use.inFlight + lane.ready.length + lane.promised > 0) return;
+    if (this.#lanes.delete(number)) this.#heap.clear(lane);
   }
 
   /** Something without a lease is due then in this lane. Too early is harmless, it costs one empty claim. */

@@ -3,6 +3,7 @@
  * under its budget: logs and bodies of finished deliveries go first, pending ones never. When even that is
  * not enough, `isFull` tells the front door to refuse.
  */
+import type { GoneObject } from "../domain/access.ts";
 import { DAY, MINUTE } from "../domain/duration.ts";
 import type { Clock, Timer } from "./clock.ts";
 import type { Log } from "./log.ts";
@@ -18,6 +19,7 @@ export type PurgeKind =
   | "rejections"
   | "dedupe"
   | "schedules"
+  | "objects"
   | "expired_bodies"
   | "rollup_minutes"
   | "rollup_hours"
@@ -32,6 +34,7 @@ export interface PurgeStore {
   purge(input: { readonly kind: PurgeKind; readonly before: number; readonly limit: number }): Promise<{
     readonly deletedCount: number;
     readonly isDone: boolean;
+    readonly gone?: readonly GoneObject[];
   }>;
   usedBytes(): number;
 }
@@ -52,6 +55,8 @@ export interface RetentionOptions {
     readonly logs: number;
   };
   readonly diskBytesMax: number;
+  /** Definitions that are in the store no more. */
+  readonly onGone: (gone: readonly GoneObject[]) => void;
   /** How long the clock goes between two sweeps; a minute when absent. */
   readonly sweepEveryMs?: number;
 }
@@ -143,6 +148,9 @@ export class Retention {
     deleted += await this.#purge("expired_bodies", now);
     deleted += await this.#purge("dedupe", now);
     deleted += await this.#purge("schedules", now - keepMs.dead);
+    // Nothing that is kept may still want the name of what it came from or went to.
+    const kept = Math.max(keepMs.dead, keepMs.delivered, keepMs.events);
+    deleted += await this.#purge("objects", now - kept);
     deleted += await this.#purge("rollup_minutes", now - Math.min(MINUTES_KEPT_MS, keepMs.metrics));
     deleted += await this.#purge("rollup_hours", now - keepMs.metrics);
     deleted += await this.#purge("bulks", now - keepMs.dead);
@@ -158,6 +166,7 @@ export class Retention {
     for (;;) {
       const step = await this.#options.store.purge({ kind, before, limit: STEP_ROWS });
       deleted += step.deletedCount;
+      if (step.gone) this.#options.onGone(step.gone);
       if (step.isDone || !this.#isRunning) return deleted;
     }
   }

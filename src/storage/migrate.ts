@@ -15,6 +15,7 @@ import pyfly from "./migrations/0007_pyfly.sql" with { type: "text" };
 import pingback from "./migrations/0008_pingback.sql" with { type: "text" };
 import hookbridge from "./migrations/0009_hookbridge.sql" with { type: "text" };
 import posthook from "./migrations/0010_posthook.sql" with { type: "text" };
+import retired from "./migrations/0011_retired.sql" with { type: "text" };
 
 export const MIGRATIONS: readonly string[] = [
   init,
@@ -27,6 +28,7 @@ export const MIGRATIONS: readonly string[] = [
   pingback,
   hookbridge,
   posthook,
+  retired,
 ];
 
 /**

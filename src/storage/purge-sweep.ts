@@ -1,5 +1,6 @@
 /** A sweep along a table: what most kinds of the purge are (purge.ts). */
 import type { Database } from "bun:sqlite";
+import type { GoneObject } from "../domain/access.ts";
 
 export interface PurgeBounds {
   /**
@@ -14,6 +15,8 @@ export interface PurgeBounds {
 export interface PurgeResult {
   readonly deletedCount: number;
   readonly isDone: boolean;
+  /** What whoever holds definitions in memory should forget. */
+  readonly gone?: readonly GoneObject[];
 }
 
 export type PurgeStep = (bounds: PurgeBounds) => PurgeResult;

@@ -10,6 +10,7 @@
 import type { Database } from "bun:sqlite";
 import { HOUR, MINUTE } from "../domain/duration.ts";
 import { createFinishedLogs, createLogs } from "./purge-logs.ts";
+import { createObjectPurge } from "./purge-objects.ts";
 import {
   createSweep,
   type Numbered,
@@ -28,6 +29,7 @@ export type PurgeKind =
   | "rejections" // old ones, and those beyond the bound per source
   | "dedupe" // expired keys, those of the API's callers included
   | "schedules" // retired ones without a delivery left
+  | "objects" // retired endpoints, sources and the like that nothing refers to
   | "rollup_minutes" // sums by the minute
   | "rollup_hours" // and by the hour
   | "bulks" // finished bulk operations
@@ -58,6 +60,7 @@ export function createPurge(db: Database, lease: number): (input: PurgeInput) =>
     rejections: createRejections(db),
     dedupe: createDedupe(db),
     schedules: createSchedules(db),
+    objects: createObjectPurge(db),
     rollup_minutes: createRollups(db, MINUTE),
     rollup_hours: createRollups(db, HOUR),
     bulks: createBulks(db),

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { DAY, MINUTE } from "../../src/domain/duration.ts";
 import type { Store } from "../../src/storage/contract.ts";
-import { receiverUrl, startEngine } from "../support/engine.ts";
+import { declareEndpoint, receiverUrl, startEngine } from "../support/engine.ts";
 
 const APP = receiverUrl("app");
 /** A store that says it is as full as the test wants it. */
@@ -56,6 +56,31 @@ test("removes what is due and nothing else", async () => {
   await run.advance(20 * DAY);
   await run.advance(MINUTE);
   expect(await run.states()).toEqual(["succeeded"]);
+});
+
+test("a retired endpoint is forgotten, in the file and in memory, when its last delivery is", async () => {
+  await using run = await startEngine({ engine: { keepMs: KEEP_MS } });
+  const { directory, objects, lanes } = run.engine;
+  const draft = { ...declareEndpoint({ name: "old" }), project: "default" };
+  const old = await objects.createEndpoint("native", draft);
+  // Numbers do not come back, so there has to be a newer one.
+  await objects.createEndpoint("native", { ...draft, name: "new" });
+  run.receiver.next(receiverUrl("old"), 500);
+  const payload = { headers: "{}", body: Buffer.from("{}") };
+  const id = await run.engine.timers.create(old, { payload, dueAt: 0 });
+  await run.settle();
+  await objects.retireEndpoint(old.id);
+  await run.engine.commands.cancel("default", id);
+  await run.advance(9 * DAY);
+  expect((await run.delivery(id)).state).toBe("cancelled");
+  expect(directory.endpointOfLane(old.lane)?.name).toBe("old");
+  await run.advance(DAY + MINUTE);
+  await run.advance(MINUTE);
+  expect(await run.deliveries()).toEqual([]);
+  expect([directory.endpoint(old.id), directory.endpointOfLane(old.lane)]).toEqual([undefined, undefined]);
+  expect(lanes.overview(old.lane).concurrency).toBe(0);
+  const { endpoints } = await run.store.loadDefinitions();
+  expect(endpoints.map(({ name }) => name)).toEqual(["app", "new"]);
 });
 
 test("forgets a dedupe key when its window is over", async () => {
