@@ -39,3 +39,16 @@ export function authorize(principal: Principal, needed: KeyScope): void {
     details: { needed, given: principal.scope },
   });
 }
+
+/** Keys of this project are the operator's: the server itself, and what concerns all projects, is theirs. */
+const OPERATOR_PROJECT = "default";
+
+export function isOperator({ project }: Pick<Principal, "project">): boolean {
+  return project === OPERATOR_PROJECT;
+}
+
+/** Throws forbidden for keys of any other project, whatever their scope. */
+export function assertOperator(principal: Pick<Principal, "project">): void {
+  if (isOperator(principal)) return;
+  throw new AppError("forbidden", `this needs a key of the project ${OPERATOR_PROJECT}`);
+}

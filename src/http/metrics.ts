@@ -6,7 +6,7 @@
  */
 import type { ListenerCounts } from "../runtime/listeners.ts";
 import type { EndpointCounters, Metrics, ScheduleCounters, SourceCounters } from "../runtime/metrics.ts";
-import { authenticate, authorize, type KeyDirectory } from "./auth.ts";
+import { assertOperator, authenticate, authorize, type KeyDirectory } from "./auth.ts";
 import type { Door } from "./door.ts";
 import { methodNotAllowed } from "./errors.ts";
 import type { StoreHealth } from "./health.ts";
@@ -46,7 +46,12 @@ export function createMetricsDoor(options: MetricsDoorOptions): Door {
     claims: { main: ["/metrics"], metrics: ["/metrics"] },
     handle(request, { role }) {
       if (request.method !== "GET" && request.method !== "HEAD") throw methodNotAllowed(["GET", "HEAD"]);
-      if (role !== "metrics") authorize(authenticate(request.headers, options.directory), "read");
+      if (role !== "metrics") {
+        const principal = authenticate(request.headers, options.directory);
+        authorize(principal, "read");
+        // Its labels are the names of every project's endpoints and sources.
+        assertOperator(principal);
+      }
       return new Response(renderMetrics(options), { headers: { "content-type": CONTENT_TYPE } });
     },
   };

@@ -5,6 +5,7 @@
 import type { Project } from "../../domain/access.ts";
 import { DAY } from "../../domain/duration.ts";
 import { readId, showId } from "../../domain/id.ts";
+import { assertOperator, isOperator } from "../../http/auth.ts";
 import { answerData, answerList, Fault } from "./answer.ts";
 import { required } from "./endpoint-fields.ts";
 import { type Fields, wrong } from "./fields.ts";
@@ -42,6 +43,7 @@ export function projectRoutes(service: Service): Route[] {
       method: "DELETE",
       path: one,
       async run(call) {
+        assertOperator(call.principal);
         const { name } = find(call);
         await service.context.objects.retireProject(name);
         return answerData(call.context, { id: showProject(name), deleted: true });
@@ -50,11 +52,11 @@ export function projectRoutes(service: Service): Route[] {
   ];
 }
 
-/** A key sees its own project, and those that were made through this API: nobody else would. */
-function visibleTo({ project }: Call, service: Service): Project[] {
+/** A key sees its own project; the operator's, also those that were made through this API. */
+function visibleTo({ principal, project }: Call, service: Service): Project[] {
   return service.context.directory
     .projects()
-    .filter(({ name, door }) => name === project || door === DOOR)
+    .filter(({ name, door }) => name === project || (isOperator(principal) && door === DOOR))
     .sort((a, b) => a.seq - b.seq);
 }
 
@@ -65,6 +67,7 @@ function findProject(call: Call, service: Service): Project {
 }
 
 async function createProject(call: Call, service: Service): Promise<Response> {
+  assertOperator(call.principal);
   const name = required(readProjectFields(await call.fields()), "name");
   const project = await service.context.objects.createProject(DOOR, name);
   return answerData(call.context, showOne(project), { status: 201 });

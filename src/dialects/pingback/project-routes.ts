@@ -1,12 +1,12 @@
 /** Projects and their API keys (pingback.md sections 5.2 and 5.3). */
 import type { FunctionHost } from "../../domain/function.ts";
-import type { Principal } from "../../http/auth.ts";
+import { isOperator, type Principal } from "../../http/auth.ts";
 import type { DialectContext } from "../../http/dialect.ts";
 import { Refusal } from "./failure.ts";
 import { isObject } from "./json.ts";
 import type { KeyUses } from "./key-uses.ts";
 import type { Route } from "./route.ts";
-import { hostOf, OPERATOR } from "./scope.ts";
+import { hostOf } from "./scope.ts";
 import { isGiven, PINGBACK_NAME, readUuid, showIsoTime, showOptionalTime, showUuid } from "./wire.ts";
 
 const KEY_PREFIX = "pb_live_";
@@ -41,8 +41,7 @@ function allProjectsRoutes({ functions, objects }: DialectContext): Route[] {
       path: "projects",
       scope: "admin",
       async handle({ principal, body }) {
-        if (principal.project !== OPERATOR)
-          throw new Refusal(403, "Only keys of the default project may do this");
+        if (!isOperator(principal)) throw new Refusal(403, "Only keys of the default project may do this");
         const { name, endpointUrl, domain } = readProject(body);
         const slug = slugOf(name);
         await objects.createProject(PINGBACK_NAME, slug);
@@ -58,7 +57,7 @@ function allProjectsRoutes({ functions, objects }: DialectContext): Route[] {
         await functions.ensureHost(project);
         const hosts = functions.hosts();
         return hosts
-          .filter((host) => project === OPERATOR || host.project === principal.project)
+          .filter((host) => isOperator(principal) || host.project === principal.project)
           .map((host) => showProject(host, principal));
       },
     },

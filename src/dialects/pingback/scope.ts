@@ -4,18 +4,16 @@
  * What belongs to another project is not found.
  */
 import type { AppFunction, FunctionHost } from "../../domain/function.ts";
-import type { Principal } from "../../http/auth.ts";
+import { isOperator, type Principal } from "../../http/auth.ts";
 import type { DialectContext } from "../../http/dialect.ts";
 import { Refusal } from "./failure.ts";
 import type { FunctionOf } from "./show.ts";
 import { readUuid } from "./wire.ts";
 
-export const OPERATOR = "default";
-
 export function hostOf({ functions }: DialectContext, principal: Principal, uuid: string): FunctionHost {
   const id = readUuid(uuid);
   const host = functions.hosts().find((one) => one.id === id);
-  const isReached = host && (host.project === principal.project || principal.project === OPERATOR);
+  const isReached = host && (host.project === principal.project || isOperator(principal));
   if (!isReached) throw new Refusal(404, "Project not found");
   return host;
 }

@@ -63,6 +63,7 @@ export function clockRoutes(deps: ApiDeps): ApiRoute[] {
         "being written any more. Answers when the clock is there and all has settled.",
       tag: "server",
       scope: "admin",
+      isOperators: true,
       query: queryOf({}),
       body: ADVANCE,
       answer: ADVANCED,

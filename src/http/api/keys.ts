@@ -6,15 +6,13 @@ import { type Static, Type } from "@sinclair/typebox";
 import { type ApiKey, KEY_SCOPES, type Project } from "../../domain/access.ts";
 import { AppError } from "../../domain/errors.ts";
 import { readId, showId } from "../../domain/id.ts";
-import type { Principal } from "../auth.ts";
+import { assertOperator, isOperator, type Principal } from "../auth.ts";
 import type { ApiDeps } from "./deps.ts";
 import { NAME } from "./endpoint-schemas.ts";
 import { pageOfLiving } from "./page.ts";
 import { PAGE_QUERY, queryOf } from "./query.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
 import { INSTANT, named, nullable, oneOf, pageOf, showInstant, showOptionalInstant } from "./schemas.ts";
-
-const OPERATOR = "default";
 
 const PROJECT = named("Project", {
   name: Type.String(),
@@ -61,13 +59,8 @@ function showKey({ id, project, label, scope, door, createdAt, deletedAt }: ApiK
   };
 }
 
-function assertOperator({ project }: Principal): void {
-  if (project === OPERATOR) return;
-  throw new AppError("forbidden", `this needs a key of the project ${OPERATOR}`);
-}
-
-function isSeenBy({ project }: Principal, key: ApiKey): boolean {
-  return project === OPERATOR || project === key.project;
+function isSeenBy(principal: Principal, key: ApiKey): boolean {
+  return isOperator(principal) || principal.project === key.project;
 }
 
 export function projectRoutes({ directory, objects }: ApiDeps): ApiRoute[] {
@@ -84,8 +77,10 @@ export function projectRoutes({ directory, objects }: ApiDeps): ApiRoute[] {
       query: queryOf(PAGE_QUERY),
       answer: pageOf(PROJECT),
       errors: [],
-      handle: ({ principal: { project }, query }) => {
-        const seen = directory.projects().filter(({ name }) => project === OPERATOR || name === project);
+      handle: ({ principal, query }) => {
+        const seen = directory
+          .projects()
+          .filter(({ name }) => isOperator(principal) || name === principal.project);
         const { data, nextCursor } = pageOfLiving(seen, ({ seq }) => seq, query);
         return { data: data.map(showProject), nextCursor };
       },

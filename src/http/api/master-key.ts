@@ -36,6 +36,7 @@ export function masterKeyRoutes(deps: ApiDeps): ApiRoute[] {
         "opens nothing any more. A process that is killed in between goes on at its next start.",
       tag: "server",
       scope: "admin",
+      isOperators: true,
       query: queryOf({}),
       body: ROTATE,
       answer: ROTATED,

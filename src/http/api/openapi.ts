@@ -64,7 +64,7 @@ function operation(route: ApiRoute, components: Components): Json {
   return {
     operationId: route.operationId,
     summary: route.summary,
-    description: [route.description, `Needs a key of scope ${route.scope}.`].filter(Boolean).join(" "),
+    description: [route.description, needOf(route)].filter(Boolean).join(" "),
     tags: [route.tag],
     parameters: [...pathParameters(route), ...queryParameters(route, components)],
     ...requestBody(route, components),
@@ -150,4 +150,8 @@ function wordsOf(value: object): Json | null {
   const { anyOf, ...rest } = value as { readonly anyOf?: readonly TSchema[] };
   if (!anyOf?.every((option) => typeof option.const === "string")) return null;
   return { ...(rest as JsonObject), type: "string", enum: anyOf.map((option) => option.const as string) };
+}
+
+function needOf({ scope, isOperators }: ApiRoute): string {
+  return `Needs a key of scope ${scope}${isOperators === true ? ", of the project default" : ""}.`;
 }

@@ -36,6 +36,8 @@ interface RouteFacts {
   readonly description?: string;
   readonly tag: (typeof TAGS)[number];
   readonly scope: KeyScope;
+  /** Concerns every project, so the key must be one of the operator's. */
+  readonly isOperators?: boolean;
   /** The body carries what is to be sent, so it may be as large as that. */
   readonly isLarge?: boolean;
   /** Codes beyond those that every route may answer. */

@@ -6,7 +6,7 @@
 import { Type } from "@sinclair/typebox";
 import { type AnyElysia, Elysia } from "elysia";
 import { AppError } from "../../domain/errors.ts";
-import { authenticate, authorize, type Principal } from "../auth.ts";
+import { assertOperator, authenticate, authorize, type Principal } from "../auth.ts";
 import type { Door, RequestContext } from "../door.ts";
 import { answerError, methodNotAllowed } from "../errors.ts";
 import { bulkRoutes } from "./bulk.ts";
@@ -119,6 +119,7 @@ function createApp(routes: readonly ApiRoute[], { deps, calls }: AppParts): AnyE
     const run = async (request: Request, id: unknown) => {
       const { principal, context } = callOf(request, calls);
       authorize(principal, route.scope);
+      if (route.isOperators === true) assertOperator(principal);
       const bytesMax = route.isLarge === true ? deps.bodyBytesMax : BODY_BYTES_MAX;
       const json = route.method === "GET" ? NO_PAYLOAD : await readPayload(request, deps.bodies, bytesMax);
       // Elysia gives null for a percent escape that is none; no object has an empty id.

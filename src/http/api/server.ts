@@ -2,6 +2,7 @@
 import { Type } from "@sinclair/typebox";
 import { DELIVERY_STATES } from "../../domain/delivery.ts";
 import { AppError } from "../../domain/errors.ts";
+import { isOperator } from "../auth.ts";
 import type { ApiDeps } from "./deps.ts";
 import { queryOf } from "./query.ts";
 import { type ApiRoute, defineRoute } from "./route.ts";
@@ -31,7 +32,9 @@ const STATUS = named("Status", {
     Object.fromEntries(DELIVERY_STATES.map((state) => [state, Type.Optional(Type.Integer())])),
     {
       additionalProperties: false,
-      description: "By state, over all projects; states without any, and succeeded ones, are left out.",
+      description:
+        "By state, over all projects; states without any, and succeeded ones, are left out. For keys of the " +
+        "project default only.",
     },
   ),
 });
@@ -56,7 +59,7 @@ export function serverRoutes(deps: ApiDeps): ApiRoute[] {
       query: queryOf({}),
       answer: STATUS,
       errors: ["overloaded"],
-      handle: async () => {
+      handle: async ({ principal }) => {
         const { isHealthy, reason } = store.health;
         const { usedBytes, waiting } = store.counts();
         return {
@@ -68,7 +71,7 @@ export function serverRoutes(deps: ApiDeps): ApiRoute[] {
           durability: store.durability,
           store: { isHealthy, reason, usedBytes, waitingWrites: waiting },
           attempts: { inFlight: slots.used, inFlightMax: slots.total },
-          deliveries: { ...(await reads.countDeliveries()) },
+          deliveries: isOperator(principal) ? { ...(await reads.countDeliveries()) } : {},
         };
       },
     }),
@@ -80,6 +83,7 @@ export function serverRoutes(deps: ApiDeps): ApiRoute[] {
       description: "A file with errors changes nothing; the answer lists them all.",
       tag: "server",
       scope: "admin",
+      isOperators: true,
       query: queryOf({}),
       answer: RELOAD,
       errors: ["invalid_config", "conflict", "storage_unavailable"],
