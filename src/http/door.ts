@@ -9,6 +9,7 @@
  * Two exact or single-star claims must not share a path, and two double-star claims must not be the same: the
  * server would have to guess, so the start fails instead.
  */
+import type { KeyScope } from "../domain/access.ts";
 
 /** `ingest` faces senders only, `metrics` scrapers only; `main` serves everything. */
 export type ListenerRole = "main" | "ingest" | "metrics";
@@ -55,8 +56,17 @@ export type Upgrade = (
   context: RequestContext,
 ) => SocketHandler | Response | Promise<SocketHandler | Response>;
 
+/** A path that takes a key, and what that key must be good for; parts that begin with a colon are any. */
+export interface DoorRoute {
+  readonly method: string;
+  readonly path: string;
+  readonly scope: KeyScope;
+}
+
 export interface Door {
   readonly name: string;
+  /** Everything that takes a key. Doors without it ask for none, or say how else they know whom they serve. */
+  readonly routes?: readonly DoorRoute[];
   readonly claims: Readonly<Partial<Record<ListenerRole, readonly string[]>>>;
   handle(request: Request, context: RequestContext): Response | Promise<Response>;
   /** Asked in place of `handle` for a WebSocket; a door without one answers such a request like any other. */

@@ -3,12 +3,13 @@
  * happens here is answered in HookBridge's envelope; an error that left it would reach the client as one that
  * its SDK cannot read (protocol section 3.1).
  */
+import type { KeyScope } from "../../domain/access.ts";
 import { authenticate, authorize, type Principal } from "../../http/auth.ts";
 import type { Door, RequestContext } from "../../http/door.ts";
 import { answerFault, Fault } from "./answer.ts";
 import { fieldsOf, Query, readJson } from "./fields.ts";
 import { SOCKET_PATH } from "./listen-routes.ts";
-import { type Call, type Found, Router } from "./router.ts";
+import { type Call, type Found, type Route, Router } from "./router.ts";
 import { createRoutes, type Services } from "./routes.ts";
 import { tooLarge } from "./send.ts";
 import type { Service } from "./service.ts";
@@ -17,9 +18,11 @@ import type { Service } from "./service.ts";
 const FIELDS_BYTES_MAX = 262_144;
 
 export function createDoor(service: Service, services: Services): Door {
-  const router = new Router(createRoutes(service, services));
+  const routes = createRoutes(service, services);
+  const router = new Router(routes);
   return {
     name: "HookBridge",
+    routes: routes.map((route) => ({ method: route.method, path: route.path, scope: scopeOf(route) })),
     claims: { main: ["/v1/**"] },
     async handle(request, context) {
       try {
@@ -59,9 +62,12 @@ async function dispatch(
   service.noteUse(principal.keyId);
   service.takeRequest(principal.project);
   if (found.kind !== "route") throw missing(found);
-  const { method, scope = method === "GET" ? "read" : "admin" } = found.route;
-  authorize(principal, scope);
+  authorize(principal, scopeOf(found.route));
   return await found.route.run(toCall({ request, context, principal }, found.params, service));
+}
+
+function scopeOf({ method, scope = method === "GET" ? "read" : "admin" }: Route): KeyScope {
+  return scope;
 }
 
 function missing(found: Exclude<Found, { kind: "route" }>): Fault {

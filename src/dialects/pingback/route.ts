@@ -52,6 +52,7 @@ export function createPingbackDoor(routes: readonly Route[], parts: DoorParts): 
   }));
   return {
     name: "Pingback",
+    routes: routes.map(({ method, path, scope }) => ({ method, path: PREFIX + path, scope })),
     claims: { main: [`${PREFIX}**`] },
     async handle(request, requestContext) {
       try {

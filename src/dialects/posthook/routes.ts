@@ -7,7 +7,7 @@ import { AppError } from "../../domain/errors.ts";
 import { JsonText } from "../../domain/json-span.ts";
 import { authenticate, authorize, type Principal } from "../../http/auth.ts";
 import type { DialectContext } from "../../http/dialect.ts";
-import type { Door, RequestContext } from "../../http/door.ts";
+import type { Door, DoorRoute, RequestContext } from "../../http/door.ts";
 import { Bulk, OPERATIONS } from "./bulk.ts";
 import { DATA_BYTES_MAX } from "./draft.ts";
 import { Hooks, QuotaError, quotaHeaders } from "./hooks.ts";
@@ -30,6 +30,7 @@ export function createPosthookDoor({ context, projects, listening }: PosthookDoo
   const routes = new Routes({ context, projects, listening });
   return {
     name: "Posthook",
+    routes: ROUTES,
     claims: { main: [HOOKS, `${HOOKS}/*`, SOCKET_PATH, `${SOCKET_PATH}/*`] },
     async handle(request, requestContext) {
       try {
@@ -48,6 +49,15 @@ export function createPosthookDoor({ context, projects, listening }: PosthookDoo
     },
   };
 }
+
+const ROUTES: readonly DoorRoute[] = [
+  { method: "POST", path: HOOKS, scope: "ingest" },
+  { method: "GET", path: HOOKS, scope: "read" },
+  { method: "GET", path: `${HOOKS}/:id`, scope: "read" },
+  { method: "DELETE", path: `${HOOKS}/:id`, scope: "admin" },
+  ...OPERATIONS.map((name) => ({ method: "POST", path: `${HOOKS}/bulk/${name}`, scope: "admin" }) as const),
+  { method: "POST", path: `${SOCKET_PATH}/ticket`, scope: "admin" },
+];
 
 class Routes {
   readonly #context: DialectContext;

@@ -2,6 +2,7 @@
  * The paths of PyFly's callbacks (its reference, section 8), with a project key as Bearer and native errors.
  * PyFly itself has none: its users call Python objects.
  */
+import type { KeyScope } from "../../domain/access.ts";
 import { CALLBACK_STATUSES, type CallbackExecution, type CallbackStatus } from "../../domain/callback.ts";
 import { AppError } from "../../domain/errors.ts";
 import type { Id } from "../../domain/id.ts";
@@ -42,6 +43,9 @@ export function createCallbackDoor(services: CallbackServices): Door {
   const { directory } = services.context;
   return {
     name: "PyFly callbacks",
+    routes: Object.entries(ROUTES).flatMap(([path, methods]) =>
+      Object.entries(methods).map(([method, { scope }]) => ({ method, path: `${PREFIX}/${path}`, scope })),
+    ),
     claims: { main: [PREFIX, `${PREFIX}/*`] },
     async handle(request, http) {
       const principal = authenticate(request.headers, directory);
@@ -51,43 +55,48 @@ export function createCallbackDoor(services: CallbackServices): Door {
       const methods = Object.hasOwn(ROUTES, path) ? ROUTES[path] : undefined;
       if (!methods) throw new AppError("not_found", "there is nothing at this path");
       const route = Object.hasOwn(methods, request.method) ? methods[request.method] : undefined;
-      if (route) return route(services, call);
+      if (route) {
+        authorize(principal, route.scope);
+        return route.run(services, call);
+      }
       const allowed = Object.keys(methods).join(", ");
       throw new AppError("method_not_allowed", `this path takes ${allowed}`, { details: { allowed } });
     },
   };
 }
 
-type Route = (services: CallbackServices, call: Call) => Answer;
+interface Route {
+  readonly scope: KeyScope;
+  readonly run: (services: CallbackServices, call: Call) => Answer;
+}
+
+const read = (run: Route["run"]): Route => ({ scope: "read", run });
+const admin = (run: Route["run"]): Route => ({ scope: "admin", run });
 
 const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
-  configs: { GET: listConfigs, POST: createConfig },
-  "configs/:id": { GET: getConfig, PUT: putConfig, DELETE: deleteConfig },
-  dispatch: { POST: dispatchEvent },
-  executions: { GET: listExecutions },
-  "executions/:id": { GET: getExecution },
-  "executions/:id/redeliver": { POST: redeliver },
+  configs: { GET: read(listConfigs), POST: admin(createConfig) },
+  "configs/:id": { GET: read(getConfig), PUT: admin(putConfig), DELETE: admin(deleteConfig) },
+  dispatch: { POST: { scope: "ingest", run: dispatchEvent } },
+  executions: { GET: read(listExecutions) },
+  "executions/:id": { GET: read(getExecution) },
+  "executions/:id/redeliver": { POST: admin(redeliver) },
 };
 
 async function listConfigs({ configs }: CallbackServices, { principal, http }: Call): Answer {
-  authorize(principal, "read");
   const tenant = new URLSearchParams(http.search).get("tenant_id");
   return Response.json(configs.list(principal.project, tenant).map(showConfig));
 }
 
 async function createConfig({ context, configs }: CallbackServices, { request, principal }: Call): Answer {
-  authorize(principal, "admin");
   const draft = readConfigDraft(toPlain(await readJson(context, request)));
   return Response.json(showConfig(await configs.create(principal.project, draft)), { status: 201 });
 }
 
 async function getConfig({ configs }: CallbackServices, { principal, id }: Call): Answer {
-  authorize(principal, "read");
   return Response.json(showConfig(configOf(configs, principal, id)));
 }
 
 async function putConfig(services: CallbackServices, { request, principal, id }: Call): Answer {
-  authorize(principal, "admin");
   const { context, configs, endPending } = services;
   const config = ownConfig(configs, principal, id);
   const { id: given, ...draft } = readConfigDraft(toPlain(await readJson(context, request)));
@@ -100,7 +109,6 @@ async function putConfig(services: CallbackServices, { request, principal, id }:
 }
 
 async function deleteConfig({ configs, endPending }: CallbackServices, { principal, id }: Call): Answer {
-  authorize(principal, "admin");
   const config = ownConfig(configs, principal, id);
   await configs.remove(config);
   endPending(principal.project, config.id);
@@ -108,7 +116,6 @@ async function deleteConfig({ configs, endPending }: CallbackServices, { princip
 }
 
 async function dispatchEvent(services: CallbackServices, { request, principal, http }: Call): Answer {
-  authorize(principal, "ingest");
   const { context, dispatch, waiting } = services;
   const { project } = principal;
   const { isAwaited, ...event } = readDispatch(await readJson(context, request));
@@ -123,7 +130,6 @@ async function dispatchEvent(services: CallbackServices, { request, principal, h
 }
 
 async function listExecutions({ context }: CallbackServices, { principal, http }: Call): Answer {
-  authorize(principal, "read");
   const query = new URLSearchParams(http.search);
   const configId = query.get("config_id");
   const eventType = query.get("event_type");
@@ -143,7 +149,6 @@ async function listExecutions({ context }: CallbackServices, { principal, http }
 }
 
 async function getExecution({ context }: CallbackServices, { principal, id }: Call): Answer {
-  authorize(principal, "read");
   const execution = await executionOf(context, principal, id);
   const lookup = { project: principal.project, id: execution.id };
   const delivery = execution.delivery === null ? null : await context.reads.getDelivery(lookup);
@@ -151,7 +156,6 @@ async function getExecution({ context }: CallbackServices, { principal, id }: Ca
 }
 
 async function redeliver({ context, dispatch }: CallbackServices, { principal, id }: Call): Answer {
-  authorize(principal, "admin");
   const again = await dispatch.redeliver(await executionOf(context, principal, id));
   const [execution] = await load(context, principal.project, [again]);
   return jsonAnswer(showExecution(execution as CallbackExecution), 202);

@@ -93,9 +93,11 @@ export function createApiRoutes(deps: ApiDeps): readonly ApiRoute[] {
 
 export function createApiDoor(deps: ApiDeps): Door {
   const calls = new WeakMap<Request, Call>();
-  const app = createApp(createApiRoutes(deps), { deps, calls });
+  const routes = createApiRoutes(deps);
+  const app = createApp(routes, { deps, calls });
   return {
     name: "native API",
+    routes: routes.map(({ method, path, scope }) => ({ method, path: PREFIX + path, scope })),
     claims: { main: [PREFIX, `${PREFIX}/*`] },
     handle(request, context) {
       calls.set(request, { principal: authenticate(request.headers, deps.directory), context });
