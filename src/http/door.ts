@@ -65,7 +65,7 @@ export interface DoorRoute {
 
 export interface Door {
   readonly name: string;
-  /** Everything that takes a key. Doors without it ask for none, or say how else they know whom they serve. */
+  /** Everything that takes a key; absent where the proof is another one. */
   readonly routes?: readonly DoorRoute[];
   readonly claims: Readonly<Partial<Record<ListenerRole, readonly string[]>>>;
   handle(request: Request, context: RequestContext): Response | Promise<Response>;

@@ -37,7 +37,7 @@ test.each([
   expect([line, own.status < 300]).toEqual([line, true]);
 });
 
-test("a project that HookBridge's API made is neither shown to another project's key nor ended by it", async () => {
+test("a project made through HookBridge's API is neither shown to another's key nor ended by it", async () => {
   await using app = await start();
   await ask(app, "POST /v1/projects", KEYS.admin, { name: "shop" });
   const ids = async (key: string) => {

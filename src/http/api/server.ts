@@ -33,8 +33,8 @@ const STATUS = named("Status", {
     {
       additionalProperties: false,
       description:
-        "By state, over all projects; states without any, and succeeded ones, are left out. For keys of the " +
-        "project default only.",
+        "By state, over all projects; states without any, and succeeded ones, are left out. For keys of " +
+        "the project default only.",
     },
   ),
 });
