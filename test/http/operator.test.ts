@@ -37,11 +37,12 @@ test.each([
   expect([line, own.status < 300]).toEqual([line, true]);
 });
 
-test("a project made through HookBridge's API is neither shown to another's key nor ended by it", async () => {
+test("a project made through HookBridge's API is neither shown to nor ended by another's key", async () => {
   await using app = await start();
   await ask(app, "POST /v1/projects", KEYS.admin, { name: "shop" });
   const ids = async (key: string) => {
-    const { data } = JSON.parse((await ask(app, "GET /v1/projects", key)).text) as { data: { id: string }[] };
+    const { text } = await ask(app, "GET /v1/projects", key);
+    const { data } = JSON.parse(text) as { data: { id: string }[] };
     return data.map(({ id }) => id);
   };
   const [own, shop = ""] = await ids(KEYS.admin);
