@@ -37,6 +37,8 @@ export interface FeedOptions {
 /** At a thousand deliveries per second some seconds: time enough to come back. A few MiB. */
 const ENTRIES_MAX = 8_192;
 const WATCHERS_MAX = 32;
+/** Of one project: none may keep all others from watching. */
+const PROJECT_WATCHERS_MAX = 16;
 const CURSOR = /^(\d{1,15})\.(\d{1,15})$/;
 
 export interface FeedStep {
@@ -49,7 +51,8 @@ export class Feed {
   readonly #options: FeedOptions;
   #entries: FeedEntry[] = [];
   #lastNumber = 0;
-  readonly #watchers = new Set<Watcher>();
+  /** Each with the project whose it is. */
+  readonly #watchers = new Map<Watcher, string>();
   #isStopped = false;
 
   constructor(options: FeedOptions) {
@@ -62,22 +65,23 @@ export class Feed {
     const { entriesMax = ENTRIES_MAX } = this.#options;
     // Cut by halves: moving the whole list for each entry would cost more than the entries.
     if (this.#entries.length > 2 * entriesMax) this.#entries = this.#entries.slice(-entriesMax);
-    for (const watcher of this.#watchers) watcher.wake?.();
+    for (const watcher of this.#watchers.keys()) watcher.wake?.();
   }
 
   /** Begins to watch: after a cursor, or from now on. AppError: invalid_request, overloaded. */
-  watch(since: string | null): Watcher {
-    if (this.#watchers.size >= WATCHERS_MAX)
+  watch(project: string, since: string | null): Watcher {
+    const own = [...this.#watchers.values()].filter((other) => other === project).length;
+    if (this.#watchers.size >= WATCHERS_MAX || own >= PROJECT_WATCHERS_MAX)
       throw new AppError("overloaded", "too many are watching already");
     const watcher = new Watcher(this, this.#placeOf(since), () => this.#watchers.delete(watcher));
-    this.#watchers.add(watcher);
+    this.#watchers.set(watcher, project);
     return watcher;
   }
 
   /** Ends all watching. */
   stop(): void {
     this.#isStopped = true;
-    for (const watcher of this.#watchers) watcher.wake?.();
+    for (const watcher of this.#watchers.keys()) watcher.wake?.();
   }
 
   get isStopped(): boolean {

@@ -9,7 +9,7 @@ function created(seq: number) {
 
 test("a watcher that falls behind is told how much it missed, and goes on with what is kept", () => {
   const feed = new Feed({ clock: new FakeClock(), lease: 1, entriesMax: 4 });
-  const watcher = feed.watch(null);
+  const watcher = feed.watch("default", null);
   feed.note(Array.from({ length: 9 }, (_, n) => created(n + 1)));
   const step = watcher.take(100);
   expect(step.missed).toBe(5);
@@ -20,7 +20,7 @@ test("a watcher that falls behind is told how much it missed, and goes on with w
 
 test("a watcher that reads in steps misses nothing and sees nothing twice", () => {
   const feed = new Feed({ clock: new FakeClock(), lease: 1 });
-  const watcher = feed.watch(null);
+  const watcher = feed.watch("default", null);
   feed.note(Array.from({ length: 7 }, (_, n) => created(n + 1)));
   const steps = [watcher.take(3), watcher.take(3), watcher.take(3), watcher.take(3)];
   expect(steps.map(({ entries }) => entries.map(({ number }) => number))).toEqual([

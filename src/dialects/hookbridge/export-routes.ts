@@ -11,6 +11,8 @@ import { readObjectId, type Service } from "./service.ts";
 import { showOptionalTime, showProject, showTime, showUuid, statesOf } from "./wire.ts";
 
 const PATH = "/v1/exports";
+/** Of a project, kept or still to be written: each may be as large as a spreadsheet can bear. */
+export const EXPORTS_MAX = 100;
 
 export function exportRoutes(service: Service, exports: Exports): Route[] {
   const one = `${PATH}/:id`;
@@ -68,6 +70,10 @@ async function findExport(call: Call, service: Service): Promise<ExportRecord> {
 async function createExport(call: Call, service: Service, exports: Exports): Promise<Response> {
   const { nextId, clock, exports: store } = service.context;
   const spec = readSpec(await call.fields(), call, service);
+  const { length } = await store.exportsOf(call.project);
+  if (length >= EXPORTS_MAX) {
+    throw new Fault("CONFLICT", `the project keeps ${EXPORTS_MAX} exports already; delete one first`);
+  }
   const record: ExportRecord = {
     id: nextId(),
     project: call.project,

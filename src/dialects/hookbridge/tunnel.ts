@@ -24,6 +24,8 @@ const PAGE = 50;
 /** A result that has not come by then does not come: the local program was not there, or was not asked. */
 const RESULT_MS = 60_000;
 const PING_MS = 30_000;
+/** On one endpoint: every one of them gets everything. */
+const SOCKETS_MAX = 32;
 const GOING_AWAY = 1_001;
 const UNREADABLE = 1_003;
 
@@ -60,6 +62,9 @@ export class Tunnel {
 
   /** One connection of a client. Several on one endpoint all get everything; the first result counts. */
   connect(source: Source): SocketHandler {
+    if ((this.#sockets.get(source.id)?.size ?? 0) >= SOCKETS_MAX) {
+      throw new Fault("BURST_LIMIT_EXCEEDED", `at most ${SOCKETS_MAX} clients listen on one endpoint`);
+    }
     let own: Socket | null = null;
     return {
       open: (socket) => {

@@ -48,7 +48,7 @@ export function tailRoutes(deps: ApiDeps): ApiRoute[] {
         const { since = null, endpoint, type = null, state = null, wait = "yes" } = query;
         const lane =
           endpoint === undefined ? null : readEndpointParameter(deps.directory, project, endpoint).lane;
-        const watcher = deps.feed.watch(since);
+        const watcher = deps.feed.watch(project, since);
         holdOpen();
         const lines = new TailLines(deps, watcher, { project, lane, type, state });
         return new Response(streamOf(lines, watcher, wait === "yes"), {

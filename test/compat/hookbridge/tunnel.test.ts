@@ -1,5 +1,6 @@
 /** Checks 63 to 67 of the HookBridge reference as their clients would see them: sockets, polling, exports. */
 import { describe, expect, test } from "bun:test";
+import { EXPORTS_MAX } from "../../../src/dialects/hookbridge/export-routes.ts";
 import { KEYS } from "../../support/test-app.ts";
 import { type Bridge, expectOk, type Json, startBridge } from "./support.ts";
 
@@ -121,6 +122,17 @@ describe("WebSocket", () => {
     // Nobody told how the second one went: it counts as handed over.
     bridge.app.clock.advance(60_000);
     await becomes(bridge, ids[1] as string, "succeeded");
+  });
+
+  test("so many clients listen on one endpoint, and no more", async () => {
+    const { bridge, url } = await startListening();
+    await using _ = bridge;
+    const made = await cliEndpoint(bridge);
+    const clients = Array.from({ length: 32 }, () => new Client(url + made.id));
+    expect((await Promise.all(clients.map((client) => client.opened()))).every(Boolean)).toBe(true);
+    using more = new Client(url + made.id);
+    expect(await more.opened()).toBe(false);
+    for (const client of clients) client.socket.terminate();
   });
 
   test("a client of another endpoint cannot say how a message went", async () => {
@@ -285,6 +297,18 @@ describe("Exports", () => {
       .slice(1)
       .map((line) => line.split(",")[0]);
     expect(new Set(ids).size).toBe(600);
+  });
+
+  test("a project keeps so many exports, and then has to delete one", async () => {
+    await using bridge = await startBridge();
+    const range = { start_time: "2026-01-01", end_time: "2026-01-02" };
+    let made = "";
+    for (let count = 0; count < EXPORTS_MAX; count += 1) {
+      made = expectOk(await bridge.call("POST", "/v1/exports", range), 201).data.id;
+    }
+    expect((await bridge.call("POST", "/v1/exports", range)).status).toBe(409);
+    expectOk(await bridge.call("DELETE", `/v1/exports/${made}`));
+    expectOk(await bridge.call("POST", "/v1/exports", range), 201);
   });
 
   test("a range that ends before it begins is refused", async () => {
