@@ -27,11 +27,12 @@ function checkConfig({ config: file, json }: CheckOptions): ExitCode {
   for (const issue of errors) printError(`error: ${formatIssue(issue, file)}`);
   for (const issue of loaded.warnings) printError(`warning: ${formatIssue(issue, file)}`);
   if (loaded.ok) {
-    const { projects, sources, endpoints } = loaded.config;
+    const { projects, sources, endpoints, schedules } = loaded.config;
     const counts = [
       count(projects.length, "project"),
       count(sources.length, "source"),
       count(endpoints.length, "endpoint"),
+      count(schedules.length, "schedule"),
     ];
     print(`${file} is valid: ${counts.join(", ")}, ${count(loaded.warnings.length, "warning")}`);
   } else printError(`${file}: ${count(errors.length, "error")}, ${count(loaded.warnings.length, "warning")}`);

@@ -1,6 +1,6 @@
 /** What commands are given to send: a text on the command line, a file, or standard input. */
 import { readFileSync } from "node:fs";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { CommandError, reasonOf } from "./terminal.ts";
 
 export type Headers = Readonly<Record<string, string>>;
@@ -27,7 +27,8 @@ export function isJson(text: string): boolean {
 
 /** Adds --header, which may be repeated. */
 export function addHeaderOption(command: Command, description: string): Command {
-  return command.option("--header <name: value>", `${description}; may be repeated`, readHeader, {});
+  const option = new Option("--header <name: value>", `${description}; may be repeated`);
+  return command.addOption(option.argParser(readHeader).default({}, "none"));
 }
 
 function readHeader(text: string, earlier: Headers): Headers {

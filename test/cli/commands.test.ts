@@ -68,7 +68,7 @@ describe("check", () => {
   test("accepts a valid file and counts what it declares", async () => {
     const path = configFile(ENDPOINT);
     const result = await runCommand(["check", "--config", path]);
-    expect(result.stdout).toContain("1 project, 0 sources, 1 endpoint");
+    expect(result.stdout).toContain("1 project, 0 sources, 1 endpoint, 0 schedules");
     expect(result.exitCode).toBe(0);
   });
 
