@@ -84,16 +84,20 @@ const ROUTES: Readonly<Record<string, Readonly<Record<string, Route>>>> = {
 
 async function listConfigs({ configs }: CallbackServices, { principal, http }: Call): Answer {
   const tenant = new URLSearchParams(http.search).get("tenant_id");
-  return Response.json(configs.list(principal.project, tenant).map(showConfig));
+  return Response.json(
+    configs.list(principal.project, tenant).map((config) => showConfig(config, principal)),
+  );
 }
 
 async function createConfig({ context, configs }: CallbackServices, { request, principal }: Call): Answer {
   const draft = readConfigDraft(toPlain(await readJson(context, request)));
-  return Response.json(showConfig(await configs.create(principal.project, draft)), { status: 201 });
+  return Response.json(showConfig(await configs.create(principal.project, draft), principal), {
+    status: 201,
+  });
 }
 
 async function getConfig({ configs }: CallbackServices, { principal, id }: Call): Answer {
-  return Response.json(showConfig(configOf(configs, principal, id)));
+  return Response.json(showConfig(configOf(configs, principal, id), principal));
 }
 
 async function putConfig(services: CallbackServices, { request, principal, id }: Call): Answer {
@@ -105,7 +109,7 @@ async function putConfig(services: CallbackServices, { request, principal, id }:
   }
   const updated = await configs.update(config, draft);
   endPending(principal.project, config.id);
-  return Response.json(showConfig(updated));
+  return Response.json(showConfig(updated, principal));
 }
 
 async function deleteConfig({ configs, endPending }: CallbackServices, { principal, id }: Call): Answer {

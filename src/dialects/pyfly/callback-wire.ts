@@ -1,9 +1,16 @@
 /** PyFly's words for callbacks (its reference, section 2). Secrets are not among them. Pure. */
 import type { AttemptRecord } from "../../domain/attempt.ts";
 import type { CallbackConfig, CallbackExecution, CallbackStatus } from "../../domain/callback.ts";
+import type { Principal } from "../../http/auth.ts";
+import { HIDDEN, withoutCredentials } from "./domains.ts";
 import { callbackId } from "./profile.ts";
 
-export function showConfig(config: CallbackConfig) {
+/**
+ * What a request to a target carries as its credentials is shown to keys that may change it, which send back
+ * what they were given, and to no other.
+ */
+export function showConfig(config: CallbackConfig, { scope }: Pick<Principal, "scope">) {
+  const isShown = scope === "admin";
   return {
     id: callbackId(config.id),
     tenant_id: config.tenant,
@@ -11,8 +18,8 @@ export function showConfig(config: CallbackConfig) {
     enabled: config.isEnabled,
     subscriptions: config.subscriptions.map(({ eventType, targetUrl, headers }) => ({
       event_type: eventType,
-      target_url: targetUrl,
-      headers,
+      target_url: isShown ? targetUrl : withoutCredentials(targetUrl),
+      headers: isShown ? headers : Object.fromEntries(Object.keys(headers).map((name) => [name, HIDDEN])),
     })),
     authorized_domains: config.authorizedDomains,
     has_secret: config.secret !== null,

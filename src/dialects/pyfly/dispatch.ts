@@ -14,7 +14,7 @@ import type { Id } from "../../domain/id.ts";
 import type { DialectContext } from "../../http/dialect.ts";
 import type { PreparedDelivery } from "../../runtime/intake.ts";
 import type { Configs } from "./configs.ts";
-import { isAuthorized } from "./domains.ts";
+import { isAuthorized, withoutCredentials } from "./domains.ts";
 import { type CallbackSpec, CONFIG_DISABLED } from "./profile.ts";
 
 const NOT_AUTHORIZED = "Domain not authorized";
@@ -64,7 +64,7 @@ export class Dispatch {
   async redeliver(execution: CallbackExecution): Promise<Id> {
     const { project, tenant, eventType, targetUrl, payload } = execution;
     const config = this.#configs.find(project, execution.configId);
-    const subscription = config?.subscriptions.find((one) => one.targetUrl === targetUrl);
+    const subscription = config?.subscriptions.find((one) => withoutCredentials(one.targetUrl) === targetUrl);
     if (!config || !subscription) {
       throw new AppError("conflict", "its config has no subscription with this target any more");
     }
@@ -106,7 +106,7 @@ export class Dispatch {
     return {
       id: this.#context.nextId(),
       configId: config.id,
-      targetUrl,
+      targetUrl: withoutCredentials(targetUrl),
       refusal: isAuthorized(targetUrl, domains) ? null : NOT_AUTHORIZED,
     };
   }

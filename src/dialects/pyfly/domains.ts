@@ -30,3 +30,11 @@ function hostOf(url: string): string | null {
 function isAddress(host: string): boolean {
   return host.startsWith("[") || /^[\d.]+$/.test(host);
 }
+
+/** Stands for what is not shown. */
+export const HIDDEN = "***";
+
+/** The URL as executions keep and show it: its user and password are for the receiver only. */
+export function withoutCredentials(url: string): string {
+  return url.replace(/\/\/[^/?#]*@/, `//${HIDDEN}@`);
+}

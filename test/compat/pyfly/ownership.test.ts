@@ -64,3 +64,19 @@ test.each(["constructor", "__proto__", "configs/x/toString"])("nothing is at %s"
   await using pyfly = await startPyfly();
   expect((await pyfly.call(`/${path}`)).status).toBe(404);
 });
+
+test("a key that only reads is shown neither header values nor the user of a target", async () => {
+  await using pyfly = await startPyfly();
+  const target_url = "https://user:pass-7f3a@customer.example.com/";
+  const headers = { "X-Key": "header-7f3a" };
+  const id = await pyfly.config({ subscriptions: [{ event_type: "*", target_url, headers }] });
+  await pyfly.dispatch("{}");
+  for (const path of ["/configs", `/configs/${id}`, "/executions"]) {
+    const { status, json } = await pyfly.call(path, { key: KEYS.read });
+    expect([path, status, JSON.stringify(json).includes("7f3a")]).toEqual([path, 200, false]);
+  }
+  // Who may change it gets back what it then sends.
+  expect(await pyfly.call(`/configs/${id}`)).toMatchObject({
+    json: { subscriptions: [{ target_url, headers }] },
+  });
+});
