@@ -85,6 +85,11 @@ export interface CallbackExecution {
 /** Definition without what the store adds. */
 export type CallbackConfigDefinition = Omit<CallbackConfig, "createdAt" | "updatedAt" | "deletedAt">;
 
+export interface CallbackLookup extends Lookup {
+  /** As if the payload were no longer kept: for who only asks how it stands. */
+  readonly withoutPayload?: boolean;
+}
+
 export interface CallbackFilter {
   readonly project: string;
   readonly configId?: Id;
@@ -99,5 +104,5 @@ export interface CallbackFilter {
 export interface CallbackReads {
   /** Oldest first; may be shorter than the limit before the end, when the payloads are large. */
   listCallbackExecutions(filter: CallbackFilter): Promise<readonly CallbackExecution[]>;
-  getCallbackExecution(lookup: Lookup): Promise<CallbackExecution | null>;
+  getCallbackExecution(lookup: CallbackLookup): Promise<CallbackExecution | null>;
 }

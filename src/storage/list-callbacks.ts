@@ -1,8 +1,12 @@
 /** Reads of callback executions. Synchronous: the reader decides on which thread they run. */
 import type { Database, SQLQueryBindings } from "bun:sqlite";
-import type { CallbackExecution, CallbackFilter, CallbackStatus } from "../domain/callback.ts";
+import type {
+  CallbackExecution,
+  CallbackFilter,
+  CallbackLookup,
+  CallbackStatus,
+} from "../domain/callback.ts";
 import type { DeliveryState } from "../domain/delivery.ts";
-import type { Lookup } from "../domain/reads.ts";
 import { idBytes, idText } from "./ids.ts";
 import { Where } from "./where.ts";
 
@@ -27,10 +31,17 @@ interface ExecutionRecord {
 /** A page stops early here: a hundred payloads of the largest size would be a hundred megabytes. */
 const PAYLOAD_BYTES_MAX = 4 * 1_048_576;
 
-const SELECT = `SELECT c.seq, c.id, c.project, c.config_id, c.tenant, c.event_type, c.target_url, c.refusal,
+const PAYLOAD_SQL = "(SELECT body FROM payload p WHERE p.seq = c.event_seq)";
+
+const selectWith = (
+  payload: string,
+) => `SELECT c.seq, c.id, c.project, c.config_id, c.tenant, c.event_type, c.target_url, c.refusal,
   c.created_at, d.state, d.endpoint_seq AS lane, d.attempt_count, d.due_at, d.finished_at,
-  (SELECT body FROM payload p WHERE p.seq = c.event_seq) AS payload
+  ${payload} AS payload
   FROM callback_execution c LEFT JOIN delivery d ON d.seq = c.seq`;
+
+const SELECT = selectWith(PAYLOAD_SQL);
+const SELECT_BRIEF = selectWith("NULL");
 
 /** Conditions on the delivery; one that was purged leaves nothing behind, its execution included. */
 const STATUS_SQL: Readonly<Record<CallbackStatus, string>> = {
@@ -66,9 +77,13 @@ export function listCallbackExecutions(db: Database, filter: CallbackFilter): Ca
 }
 
 /** By the unique id. */
-export function getCallbackExecution(db: Database, { project, id }: Lookup): CallbackExecution | null {
+export function getCallbackExecution(
+  db: Database,
+  { project, id, withoutPayload = false }: CallbackLookup,
+): CallbackExecution | null {
+  const select = withoutPayload ? SELECT_BRIEF : SELECT;
   const row = db
-    .query<ExecutionRecord, [Uint8Array, string]>(`${SELECT} WHERE c.id = ? AND c.project = ?`)
+    .query<ExecutionRecord, [Uint8Array, string]>(`${select} WHERE c.id = ? AND c.project = ?`)
     .get(idBytes(id), project);
   return row ? readExecution(db, row) : null;
 }

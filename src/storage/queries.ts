@@ -4,7 +4,7 @@
  */
 import type { Database } from "bun:sqlite";
 import type { MatchCountInput } from "../domain/bulk.ts";
-import type { CallbackFilter } from "../domain/callback.ts";
+import type { CallbackFilter, CallbackLookup } from "../domain/callback.ts";
 import type { DatedFilter, DatedLookup } from "../domain/dated.ts";
 import type { HistoryFilter } from "../domain/history.ts";
 import type {
@@ -44,7 +44,7 @@ export type Query =
   | { readonly name: "getDelivery"; readonly input: Lookup }
   | { readonly name: "getRejection"; readonly input: Lookup }
   | { readonly name: "listCallbackExecutions"; readonly filter: CallbackFilter }
-  | { readonly name: "getCallbackExecution"; readonly input: Lookup }
+  | { readonly name: "getCallbackExecution"; readonly input: CallbackLookup }
   | { readonly name: "readRollups"; readonly input: RollupFilter }
   | { readonly name: "countBacklog"; readonly input: number }
   | { readonly name: "countMatches"; readonly input: MatchCountInput }

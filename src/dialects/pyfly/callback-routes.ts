@@ -36,6 +36,8 @@ type Answer = Promise<Response>;
 
 const PREFIX = "/api/v1/callbacks";
 const LIMIT = 100;
+/** Of the payloads in one answer; a page of a list has the same bound. */
+const ANSWER_CHARS_MAX = 4 * 1_048_576;
 const LIMIT_MAX = 1_000;
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
@@ -231,9 +233,19 @@ async function executionOf({ callbacks }: DialectContext, { project }: Principal
   return execution;
 }
 
+/**
+ * What came of one event. All of them have its payload: it is left out after the first where the answer would
+ * be many times the request.
+ */
 async function load({ callbacks }: DialectContext, project: string, ids: readonly Id[]) {
-  const found = await Promise.all(ids.map((id) => callbacks.getCallbackExecution({ project, id })));
-  return found.filter((execution) => execution !== null);
+  const [firstId, ...otherIds] = ids;
+  if (firstId === undefined) return [];
+  const first = await callbacks.getCallbackExecution({ project, id: firstId });
+  const withoutPayload = (first?.payload?.length ?? 0) * ids.length > ANSWER_CHARS_MAX;
+  const others = await Promise.all(
+    otherIds.map((id) => callbacks.getCallbackExecution({ project, id, withoutPayload })),
+  );
+  return [first, ...others].filter((execution) => execution !== null);
 }
 
 /** What is no UUID names nothing. */

@@ -64,7 +64,11 @@ export class Waiting {
   async #unfinished(project: string, ids: readonly Id[]): Promise<readonly Id[]> {
     const left: Id[] = [];
     for (const id of ids) {
-      const execution = await this.#context.callbacks.getCallbackExecution({ project, id });
+      const execution = await this.#context.callbacks.getCallbackExecution({
+        project,
+        id,
+        withoutPayload: true,
+      });
       if (execution?.delivery?.finishedAt === null) left.push(id);
     }
     return left;

@@ -80,3 +80,18 @@ test("a key that only reads is shown neither header values nor the user of a tar
     json: { subscriptions: [{ target_url, headers }] },
   });
 });
+
+test("the answer to a large payload for many targets has it once", async () => {
+  await using pyfly = await startPyfly();
+  const subscriptions = Array.from({ length: 100 }, (_, index) => ({
+    event_type: "*",
+    target_url: `https://customer.example.com/${index}`,
+  }));
+  await pyfly.config({ subscriptions });
+  const executions = await pyfly.dispatch(JSON.stringify({ filling: "x".repeat(60_000) }));
+  expect(executions).toHaveLength(100);
+  expect(executions.filter(({ payload }) => payload !== null)).toHaveLength(1);
+  expect(pyfly.sent).toHaveLength(100);
+  const few = await pyfly.dispatch("{}");
+  expect(few.filter(({ payload }) => payload !== null)).toHaveLength(100);
+});
