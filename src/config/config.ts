@@ -150,6 +150,14 @@ export type VerifyConfig =
     }
   | { readonly scheme: "basic"; readonly username: string /** Passwords. */; readonly secrets: Secrets }
   | HmacVerifyConfig
+  | {
+      readonly scheme: "hookbridge-inbound";
+      readonly header: string;
+      readonly timestampHeader?: string;
+      /** Present together with timestampHeader. */
+      readonly toleranceMs?: number;
+      readonly secrets: Secrets;
+    }
   | PresetVerifyConfig;
 
 /** A provider's own way to sign. */

@@ -188,6 +188,11 @@ function toVerify(rule: DeclaredVerify, url: string): VerifyConfig {
       return { scheme: "basic", username: rule.username, secrets: secretsOf(rule) };
     case "hmac":
       return toHmac(rule, url);
+    case "hookbridge-inbound": {
+      const { scheme, header, timestamp_header: timestampHeader, tolerance: toleranceMs } = rule;
+      const timed = timestampHeader === undefined ? {} : { timestampHeader, toleranceMs };
+      return { scheme, header, ...timed, secrets: secretsOf(rule) };
+    }
     default: {
       const { scheme, tolerance: toleranceMs, public_url: publicUrl = url } = rule;
       return {

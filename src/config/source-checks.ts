@@ -133,6 +133,7 @@ function checkVerify({ verify }: SourceDraft, { declared, path, context }: Place
       fail(context, here, { given: '"none"', expected, message });
     } else if (rule?.scheme === "none") warn(context, here, "accepts requests from anybody, unverified");
     else if (rule?.scheme === "hmac") checkHmac(rule, here, context);
+    else if (rule?.scheme === "hookbridge-inbound") checkTolerance(rule, here, context);
     if (rule !== undefined && coversUrl(rule) && !hasUrl(declared, context, here)) {
       const advice = "set public_url here or in [server] to the address that the sender calls";
       warn(context, here, `covers the URL, which follows \`listen\` for now: ${advice}`);
@@ -173,6 +174,11 @@ function checkHmac(rule: HmacDraft, path: KeyPath, context: Checking): void {
   if (rule.public_url !== undefined && !template.includes("{url}")) {
     warn(context, [...path, "public_url"], "is not covered by the signature, because template lacks {url}");
   }
+  checkTolerance(rule, path, context);
+}
+
+/** Without a time there is nothing to be tolerant about. */
+function checkTolerance(rule: Pick<HmacDraft, "timestamp_header">, path: KeyPath, context: Checking): void {
   if (rule.timestamp_header === undefined && isPresent(context.root, [...path, "tolerance"])) {
     fail(context, [...path, "timestamp_header"], { expected: "a header name, because tolerance is set" });
   }

@@ -122,10 +122,23 @@ const Hmac = Type.Object(
   ONE_SECRET,
 );
 
-type AnyRule = Static<typeof None | typeof Token | typeof Basic | typeof Hmac | typeof AnyPreset>;
+const HookbridgeInbound = Type.Object(
+  {
+    scheme: Type.Literal("hookbridge-inbound"),
+    header: headerName(),
+    timestamp_header: Type.Optional(headerName()),
+    tolerance: tolerance(),
+    ...secretKeys(SECRET.any),
+  },
+  ONE_SECRET,
+);
+
+type AnyRule = Static<
+  typeof None | typeof Token | typeof Basic | typeof Hmac | typeof HookbridgeInbound | typeof AnyPreset
+>;
 
 export const VerifyRule = Type.Unsafe<AnyRule>(
-  Type.Union([None, Token, Basic, Hmac, ...Object.entries(PRESETS).map(presetRule)]),
+  Type.Union([None, Token, Basic, Hmac, ...Object.entries(PRESETS).map(presetRule), HookbridgeInbound]),
 );
 
 export type DeclaredVerify = AnyRule;

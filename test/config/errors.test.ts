@@ -17,7 +17,7 @@ const VERIFY = 'a table such as { scheme = "hmac", ... }, a list of them, or { s
 const SCHEMES = `one of ${[
   ...["none", "token", "basic", "hmac", "standard", "standard-ed25519", "stripe", "github", "gitlab"],
   ...["shopify", "slack", "twilio", "paddle", "linear", "discord", "zoom", "square", "svix"],
-  ...["hookbridge", "posthook", "pyfly"],
+  ...["hookbridge", "posthook", "pyfly", "hookbridge-inbound"],
 ]
   .map((scheme) => `"${scheme}"`)
   .join(", ")}`;
@@ -166,6 +166,10 @@ describe("A wrong value is reported with its line, key, value and what was expec
     ],
     [
       verify('{ scheme = "hmac", header = "X", secret = "a", tolerance = "1m" }'),
+      "3: source[0].verify.timestamp_header: is missing, expected a header name, because tolerance is set",
+    ],
+    [
+      verify('{ scheme = "hookbridge-inbound", header = "X", secret = "a", tolerance = "1m" }'),
       "3: source[0].verify.timestamp_header: is missing, expected a header name, because tolerance is set",
     ],
     [

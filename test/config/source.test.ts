@@ -66,6 +66,20 @@ describe("Presets", () => {
     expect(warningsOf(verified(`${rule}, public_url = "${url}"`))).toEqual([]);
   });
 
+  test("hookbridge-inbound names its headers; without one for the time there is no tolerance", () => {
+    const rule = 'scheme = "hookbridge-inbound", header = "X-S", secrets = ["a", "b"]';
+    const secrets = [{ value: "a" }, { value: "b" }];
+    const spec = { scheme: "hookbridge-inbound", header: "X-S", secrets } as const;
+    expect(only(verified(rule))?.verify).toEqual([spec]);
+    expect(only(verified(`${rule}, timestamp_header = "X-T"`))?.verify).toEqual([
+      { ...spec, timestampHeader: "X-T", toleranceMs: 5 * MINUTE },
+    ]);
+    expect(only(verified(`${rule}, timestamp_header = "X-T", tolerance = "1m"`))?.verify).toEqual([
+      { ...spec, timestampHeader: "X-T", toleranceMs: MINUTE },
+    ]);
+    expect(errorsOf(verified('scheme = "hookbridge-inbound", secret = "a"'))[0]).toContain("verify.header");
+  });
+
   test("hmac knows separators, optional prefixes and the URL", () => {
     const rule =
       'scheme = "hmac", header = "X-S", secret = "s", encoding = "base64url", prefix = "v1=", ' +

@@ -64,6 +64,18 @@ const judge = (spec: VerifySpec, { headers, body, url }: Sample, now = NOW) =>
 
 const PRESETS = samplePresets();
 
+test.each([
+  [{}],
+  [{ timestampHeader: "X-Acme-Time" }],
+  [{ timestampHeader: "X-Acme-Signature" }],
+])("a sample passes a rule of hookbridge-inbound with %p", (timed) => {
+  const spec: VerifySpec = { scheme: "hookbridge-inbound", header: "X-Acme-Signature", secrets, ...timed };
+  const sample = make({ preset: "plain", verify: [spec] });
+  expect(judge(spec, sample)).toBe("ok");
+  const isTimed = spec.timestampHeader !== undefined;
+  expect(judge(spec, sample, NOW + 6 * 60_000)).toBe(isTimed ? "timestamp_out_of_tolerance" : "ok");
+});
+
 describe.each(PRESETS)("a sample of $preset", ({ preset, types }) => {
   const specs = preset === "plain" ? [HMAC] : [SPECS[preset]];
   const [spec = HMAC] = specs;

@@ -84,6 +84,12 @@ const SIGNERS: { readonly [Scheme in VerifySpec["scheme"]]?: SampleSigner<Scheme
     const signature = hex(signing, [signing.time, ".", signing.body]);
     return withHeaders(["X-Webhook-Timestamp", signing.time], ["X-Webhook-Signature", `sha256=${signature}`]);
   },
+  "hookbridge-inbound": (signing, { header, timestampHeader }) => {
+    const signature = hex(signing, [signing.body]);
+    return timestampHeader === undefined || timestampHeader.toLowerCase() === header.toLowerCase()
+      ? withHeaders([header, `t=${signing.time},sha256=${signature}`])
+      : withHeaders([timestampHeader, signing.time], [header, `sha256=${signature}`]);
+  },
   posthook: (signing) => {
     const signature = hex(signing, [signing.time, ".", signing.body]);
     return withHeaders(["Posthook-Timestamp", signing.time], ["Posthook-Signature", `v1,${signature}`]);
