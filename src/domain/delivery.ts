@@ -171,6 +171,8 @@ export interface Transition {
   readonly at: number;
   readonly dueAt: number | null;
   readonly attempt: AttemptRecord | null;
+  /** Of the delivery, where an attempt decides: how long it took to arrive is summed up. */
+  readonly createdAt?: number;
   readonly attemptCount: number;
   readonly budgetStart: number;
   readonly policyState: string | null;
@@ -198,13 +200,17 @@ export interface Settlement {
   readonly decision: Decision | null;
   readonly followUps: readonly NewDelivery[];
   readonly logs?: readonly LogLine[];
+  /** When the delivery came into being. */
+  readonly createdAt?: number;
 }
 
 /** Returns the change that one attempt's outcome brings: succeeded, awaiting, retrying, dead or held. */
 export function settle(delivery: DeliveryPosition, settlement: Settlement, now: number): Transition {
-  const { outcome, attempt, decision, followUps, logs } = settlement;
+  const { outcome, attempt, decision, followUps, logs, createdAt } = settlement;
   const told = logs === undefined || logs.length === 0 ? {} : { logs };
-  const base = { ...change(delivery, now), attempt, attemptCount: attempt.number, followUps, ...told };
+  const aged = createdAt === undefined ? {} : { createdAt };
+  const attempted = { attempt, attemptCount: attempt.number, ...aged };
+  const base = { ...change(delivery, now), ...attempted, followUps, ...told };
   const leaving = inLine(delivery, "leave");
   if (outcome.kind === "succeeded") {
     return { ...base, to: "succeeded", dueAt: null, policyState: null, ...leaving };

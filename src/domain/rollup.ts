@@ -39,6 +39,8 @@ export interface RollupCounts {
   readonly dead: number;
   readonly cancelled: number;
   readonly discarded: number;
+  /** From the creation of what succeeded to its success, waits and retries included; all of it together. */
+  readonly deliverySumMs: number;
   /** Requests made. What was never sent (blocked, refused by a breaker) is one, too. */
   readonly attempts: number;
   /** Handed out in pull mode. */
@@ -91,6 +93,7 @@ export const NO_COUNTS: RollupCounts = {
   dead: 0,
   cancelled: 0,
   discarded: 0,
+  deliverySumMs: 0,
   attempts: 0,
   fetched: 0,
   retries: 0,
@@ -120,6 +123,7 @@ export function addCounts(a: RollupCounts, b: RollupCounts): RollupCounts {
     dead: a.dead + b.dead,
     cancelled: a.cancelled + b.cancelled,
     discarded: a.discarded + b.discarded,
+    deliverySumMs: a.deliverySumMs + b.deliverySumMs,
     attempts: a.attempts + b.attempts,
     fetched: a.fetched + b.fetched,
     retries: a.retries + b.retries,

@@ -125,15 +125,18 @@ export class Commands {
   async report(project: string, id: Id, { status, durationMs }: PulledResult): Promise<boolean> {
     // It may be marked as handed out just now, by whoever handed it out.
     for (let race = 0; race < RACES_MAX; race += 1) {
-      const { position } = await this.#locate(project, id);
+      const { position, facts } = await this.#locate(project, id);
       const isOpen = position.state === "stored" || position.state === "fetched";
       if (position.lane > 0 || !isOpen) return false;
-      if (await this.#settlePulled(position, { status, durationMs })) return true;
+      if (await this.#settlePulled({ position, facts }, { status, durationMs })) return true;
     }
     return false;
   }
 
-  #settlePulled(position: DeliveryPosition, { status, durationMs }: PulledResult): Promise<boolean> {
+  #settlePulled(
+    { position, facts }: Pick<Located, "position" | "facts">,
+    { status, durationMs }: PulledResult,
+  ): Promise<boolean> {
     const { store, clock } = this.#options;
     const now = clock.now();
     const isGood = status >= 200 && status < 300;
@@ -147,7 +150,8 @@ export class Commands {
       failure: isGood ? null : "status",
       error: isGood ? null : text,
     };
-    const settlement = { outcome, attempt, decision: null, followUps: [] };
+    const { createdAt } = facts;
+    const settlement = { outcome, attempt, decision: null, followUps: [], createdAt };
     return store.transition(settle(position, settlement, now));
   }
 

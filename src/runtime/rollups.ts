@@ -79,7 +79,9 @@ export class Rollups {
     const sum = this.#sum(change.lane, change.at);
     if (!sum) return;
     if (change.to === "fetched") sum.fetched += 1;
-    const { to, attempt } = change;
+    const { to, at, attempt, createdAt } = change;
+    // The clock may be set back.
+    if (to === "succeeded" && createdAt !== undefined) sum.deliverySumMs += Math.max(0, at - createdAt);
     if (to === "succeeded" || to === "dead" || to === "cancelled" || to === "discarded") sum[to] += 1;
     if (attempt !== null) countAttempt(sum, attempt, change.from === "awaiting");
   }
@@ -130,7 +132,7 @@ export class Rollups {
 }
 
 function newSum(of: Pick<RollupDelta, "project" | "lane" | "at" | "profile">): Open {
-  const ended = { succeeded: 0, dead: 0, cancelled: 0, discarded: 0 };
+  const ended = { succeeded: 0, dead: 0, cancelled: 0, discarded: 0, deliverySumMs: 0 };
   const tried = { attempts: 0, retries: 0, attemptsSucceeded: 0, attemptsFailed: 0 };
   return {
     ...of,

@@ -93,7 +93,9 @@ export class Settler {
     const followUps = judged.followUps.flatMap((followUp) => this.#newDelivery(followUp, project) ?? []);
     const decision = outcome.kind === "failed" ? this.#decide(judged, now) : null;
     const { logs = [] } = judged;
-    const settled = settle(delivery.position, { outcome, attempt, decision, followUps, logs }, now);
+    const { createdAt } = delivery.facts;
+    const settlement = { outcome, attempt, decision, followUps, logs, createdAt };
+    const settled = settle(delivery.position, settlement, now);
     const transition = this.#withNote(judged, settled);
     const isDisabled = this.#disableOnOutcome(judged, now);
     try {

@@ -180,9 +180,9 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
   const claim = createClaim(db, lease);
   const move = createTransition(db, { insertDelivery, lines });
   const transition = (change: Transition) => {
-    const isApplied = move(change);
-    if (isApplied) journal.note({ kind: "moved", change });
-    return isApplied;
+    const applied = move(change);
+    if (applied) journal.note({ kind: "moved", change: applied });
+    return applied !== null;
   };
   const rejections = createRejectionWrites(db);
   const parking = createParking(db);
@@ -200,7 +200,7 @@ function deliveryVerbs({ db, lease, nextSeq, lines, insertDelivery, journal }: D
         : rejections.admit(event.admission, () => events.accept(event)),
     createDelivery: ({ delivery, now }) =>
       insertDelivery(delivery, { eventSeq: null, payloadSeq: null, createdAt: now }),
-    ...createSendWrites(db, insertDelivery),
+    ...createSendWrites(db, insertDelivery, journal),
     ...createExportWrites(db),
     createCharged: ({ charged }) => createCharged(charged),
     removeDelivery: ({ removal }) => removeDelivery(removal),

@@ -30,6 +30,7 @@ const SUMS = [
   "attempts_succeeded",
   "attempts_failed",
   "duration_sum_ms",
+  "delivery_sum_ms",
 ] as const;
 
 /** The range of one endpoint along the primary key. */
@@ -98,6 +99,7 @@ function sumsOf(delta: RollupDelta): number[] {
     delta.attemptsSucceeded,
     delta.attemptsFailed,
     delta.durationSumMs,
+    delta.deliverySumMs,
   ];
 }
 
@@ -126,14 +128,21 @@ export function readRollups(db: Database, filter: RollupFilter): RollupRow[] {
   return db
     .query<RollupRecord, SQLQueryBindings[]>(ROLLUPS_SQL)
     .all(...values, filter.from, filter.to)
-    .map(({ attempts_succeeded, attempts_failed, duration_sum_ms, duration_max_ms, durations, ...row }) => ({
-      ...row,
-      attemptsSucceeded: attempts_succeeded,
-      attemptsFailed: attempts_failed,
-      durationSumMs: duration_sum_ms,
-      durationMaxMs: duration_max_ms,
-      durations: readHistogram(durations),
-    }));
+    .map(toRow);
+}
+
+function toRow(record: RollupRecord): RollupRow {
+  const { attempts_succeeded, attempts_failed, delivery_sum_ms, ...others } = record;
+  const { duration_sum_ms, duration_max_ms, durations, ...row } = others;
+  return {
+    ...row,
+    deliverySumMs: delivery_sum_ms,
+    attemptsSucceeded: attempts_succeeded,
+    attemptsFailed: attempts_failed,
+    durationSumMs: duration_sum_ms,
+    durationMaxMs: duration_max_ms,
+    durations: readHistogram(durations),
+  };
 }
 
 function readHistogram(text: string): Histogram {

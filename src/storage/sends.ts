@@ -8,6 +8,7 @@ import type { Id } from "../domain/id.ts";
 import type { EraseResult, NewSend, SendResult } from "../domain/sending.ts";
 import type { DeliveryInserter } from "./deliveries.ts";
 import { idBytes, idText } from "./ids.ts";
+import type { Journal } from "./journal.ts";
 
 interface KnownRow {
   fingerprint: Uint8Array;
@@ -15,7 +16,7 @@ interface KnownRow {
   state: DeliveryState;
 }
 
-export function createSendWrites(db: Database, insertDelivery: DeliveryInserter) {
+export function createSendWrites(db: Database, insertDelivery: DeliveryInserter, journal: Journal) {
   // By the primary key of send_key, then of delivery.
   const find = db.query<KnownRow, [number, string]>(
     `SELECT k.fingerprint, d.id, d.state FROM send_key k JOIN delivery d ON d.seq = k.delivery_seq
@@ -38,7 +39,7 @@ export function createSendWrites(db: Database, insertDelivery: DeliveryInserter)
     return { kind: "created", seq };
   }
 
-  return { send, erase: createErase(db) };
+  return { send, erase: createErase(db, journal) };
 }
 
 interface ErasedRow {
@@ -48,12 +49,16 @@ interface ErasedRow {
   deleted_at: number | null;
   due_at: number | null;
   endpoint_seq: number;
+  attempt_count: number;
+  budget_start: number;
 }
 
-function createErase(db: Database): (input: { id: Id; project: string; now: number }) => EraseResult {
+type Erase = (input: { id: Id; project: string; now: number }) => EraseResult;
+
+function createErase(db: Database, journal: Journal): Erase {
   const find = db.query<ErasedRow, [Uint8Array, string]>(
-    `SELECT seq, payload_seq, state, deleted_at, due_at, endpoint_seq FROM delivery
-     WHERE id = ? AND project = ?`,
+    `SELECT seq, payload_seq, state, deleted_at, due_at, endpoint_seq, attempt_count, budget_start
+     FROM delivery WHERE id = ? AND project = ?`,
   );
   const mark = db.query("UPDATE delivery SET deleted_at = ? WHERE seq = ?");
   const end = db.query(
@@ -63,6 +68,17 @@ function createErase(db: Database): (input: { id: Id; project: string; now: numb
   const forget = db.query("DELETE FROM send_key WHERE delivery_seq = ?");
   const payload = db.query("DELETE FROM payload WHERE seq = ?");
 
+  /** Those who count and watch hear of it as of any other end. */
+  function finish(row: ErasedRow, to: "cancelled" | "discarded", now: number): void {
+    end.run(now, row.seq, to);
+    const { seq, endpoint_seq: lane, state: from, due_at: fromDueAt, attempt_count: attemptCount } = row;
+    const change = {
+      ...{ seq, lane, from, fromDueAt, lease: null, to, at: now, dueAt: null, attempt: null },
+      ...{ attemptCount, budgetStart: row.budget_start, policyState: null, followUps: [] },
+    };
+    journal.note({ kind: "moved", change });
+  }
+
   /** What waits is ended; what is out ends with its attempt, and keeps its body until then. */
   return ({ id, project, now }) => {
     const row = find.get(idBytes(id), project);
@@ -71,8 +87,8 @@ function createErase(db: Database): (input: { id: Id; project: string; now: numb
     if (deletedAt !== null) return { kind: "known", at: deletedAt };
     if (state === "queued" || state === "retrying" || state === "held") {
       dequeue.run(row.endpoint_seq, row.due_at, seq);
-      end.run(now, seq, "cancelled");
-    } else if (state === "stored" || state === "fetched") end.run(now, seq, "discarded");
+      finish(row, "cancelled", now);
+    } else if (state === "stored" || state === "fetched") finish(row, "discarded", now);
     else mark.run(now, seq);
     forget.run(seq);
     if (state !== "sending" && state !== "awaiting") payload.run(row.payload_seq);

@@ -34,7 +34,8 @@ interface TransitionContext extends Parts {
   readonly insertLogs: InsertLogs;
 }
 
-export function createTransition(db: Database, parts: Parts): (change: Transition) => boolean {
+/** What it returns is the change as it was applied; see applyTransition(). */
+export function createTransition(db: Database, parts: Parts): (change: Transition) => Transition | null {
   const [endRemoved, insertLogs] = [createEndRemoved(db), createLogWrites(db)];
   const context = { statements: prepareStatements(db), endRemoved, insertLogs, ...parts };
   return (change) => applyTransition(change, context);
@@ -86,20 +87,21 @@ function prepareStatements(db: Database) {
 }
 
 /**
- * Returns whether it applied; false means that the delivery is no longer as it was, or that a replay has no
- * body left to send. Throws for a change that the state table does not know.
+ * Returns what was applied, which is another end than asked for when the delivery was erased meanwhile; null
+ * means that the delivery is no longer as it was, or that a replay has no body left to send. Throws for a
+ * change that the state table does not know.
  */
-function applyTransition(asked: Transition, context: TransitionContext): boolean {
+function applyTransition(asked: Transition, context: TransitionContext): Transition | null {
   const { statements, insertDelivery, endRemoved, insertLogs } = context;
   const change = withoutRetryOfErased(asked, statements);
   const { seq, from, to } = change;
   if (!NEXT_STATES[from].includes(to)) throw new Error(`delivery ${seq}: ${from} never becomes ${to}`);
   const isReplay = isFinal(from) && !isFinal(to);
-  if (isReplay && !statements.payloadOf.get(seq)) return false;
-  if (hasQueueRow(from) && !dequeue(change, statements)) return false;
+  if (isReplay && !statements.payloadOf.get(seq)) return null;
+  if (hasQueueRow(from) && !dequeue(change, statements)) return null;
   if (!moveRow(change, statements)) {
     if (hasQueueRow(from)) requeue(change, statements);
-    return false;
+    return null;
   }
   const dueAt = change.line === undefined ? change.dueAt : stepInLine(change, context);
   if (hasQueueRow(to)) statements.enqueue.run(queueLane(to, change.lane), dueAt, seq);
@@ -112,7 +114,7 @@ function applyTransition(asked: Transition, context: TransitionContext): boolean
     insertDelivery({ ...followUp, parentSeq: seq }, origin);
   }
   if (change.logs && change.attempt) insertLogs(change.logs, { ...change, attempt: change.attempt.number });
-  return true;
+  return change;
 }
 
 /**

@@ -5,7 +5,7 @@ import { answerData, answerList, Fault } from "./answer.ts";
 import { countsOf, deleteRoutes, type Kind, replayRoutes, summaryOf } from "./bulk.ts";
 import { logFilter } from "./logs.ts";
 import { answerAttempts, showProgress, updatedAt } from "./messages.ts";
-import { readSeries, showMetrics, showSeries } from "./metrics.ts";
+import { readSeries, showInboundMetrics, showSeries } from "./metrics.ts";
 import { DOOR, readSourceExtra } from "./objects.ts";
 import { INBOUND } from "./profiles.ts";
 import { reasonCode } from "./receive.ts";
@@ -14,7 +14,6 @@ import { replay } from "./resend.ts";
 import type { Call, Route } from "./router.ts";
 import { readObjectId, type Service } from "./service.ts";
 import {
-  average,
   readUuid,
   sha256,
   showOptionalTime,
@@ -139,29 +138,14 @@ function idempotencyKey({ payload }: HistoryEntry, names: readonly string[]): st
   return values.length === 0 ? null : values.join(",");
 }
 
-/** How many of the newest that arrived the average time is taken of. */
-const DELIVERED_SAMPLE = 500;
-
 function numberRoutes(service: Service): Route[] {
   const subject = (call: Call) => ({ profile: INBOUND, lane: laneFilter(call, service).lane ?? null });
   return [
     {
       method: "GET",
       path: "/v1/inbound-metrics",
-      async run(call) {
-        const series = await readSeries(call, service, subject(call));
-        const { rows } = await service.context.history.listHistory({
-          project: call.project,
-          profile: INBOUND,
-          states: ["succeeded"],
-          since: series.from,
-          limit: DELIVERED_SAMPLE,
-          ...laneFilter(call, service),
-        });
-        const sumMs = rows.reduce((sum, row) => sum + (row.finishedAt ?? row.createdAt) - row.createdAt, 0);
-        const avg_delivery_time_ms = average(sumMs, rows.length);
-        return answerData(call.context, { ...showMetrics(series), avg_delivery_time_ms });
-      },
+      run: async (call) =>
+        answerData(call.context, showInboundMetrics(await readSeries(call, service, subject(call)))),
     },
     {
       method: "GET",

@@ -35,8 +35,6 @@ const USUAL = "24h";
 
 export interface Series {
   readonly window: string;
-  /** Where the oldest bucket begins. */
-  readonly from: number;
   /** Ascending and without gaps; the last one is not over yet. */
   readonly buckets: readonly RollupRow[];
 }
@@ -68,7 +66,7 @@ export async function readSeries(
   }
   const buckets: RollupRow[] = [];
   for (let at = from; at <= last; at += bucketMs) buckets.push({ ...(sums.get(at) ?? NO_COUNTS), at });
-  return { window, from, buckets };
+  return { window, buckets };
 }
 
 export function showMetrics({ window, buckets }: Series) {
@@ -84,6 +82,17 @@ export function showMetrics({ window, buckets }: Series) {
     success_rate: Math.min(1, ratio(succeeded, Math.max(created, succeeded))),
     avg_latency_ms: average(durationSumMs, attempts),
   };
+}
+
+/** What the metrics of messages that were taken in have beyond the others. */
+export function showInboundMetrics(series: Series) {
+  const { succeeded, deliverySumMs } = series.buckets.reduce<RollupCounts>(addCounts, NO_COUNTS);
+  return { ...showMetrics(series), avg_delivery_time_ms: average(deliverySumMs, succeeded) };
+}
+
+/** An event that waits to be fetched and is deleted has not failed. */
+export function showPullMetrics(series: Series) {
+  return { ...showMetrics(series), failed: series.buckets.reduce((sum, { dead }) => sum + dead, 0) };
 }
 
 export function showSeries({ window, buckets }: Series) {

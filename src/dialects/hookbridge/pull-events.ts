@@ -7,7 +7,7 @@ import type { Source } from "../../domain/source.ts";
 import { answerData, answerList, Fault } from "./answer.ts";
 import { deleteRoutes, type Kind } from "./bulk.ts";
 import { required } from "./endpoint-fields.ts";
-import { readSeries, type Series, showMetrics } from "./metrics.ts";
+import { readSeries, type Series, showPullMetrics } from "./metrics.ts";
 import { readSourceExtra } from "./objects.ts";
 import { PULL } from "./profiles.ts";
 import { findSource, laneOf, sourceOfLane } from "./receiving.ts";
@@ -223,7 +223,7 @@ function numberRoutes(service: Service): Route[] {
     {
       method: "GET",
       path: "/v1/pull-metrics",
-      run: async (call) => answerData(call.context, showMetrics(await read(call))),
+      run: async (call) => answerData(call.context, showPullMetrics(await read(call))),
     },
     {
       method: "GET",

@@ -40,6 +40,9 @@ CREATE TABLE payload_expiry (
 -- What was handed out in pull mode counts like what was sent.
 ALTER TABLE rollup ADD COLUMN fetched INTEGER NOT NULL DEFAULT 0;
 
+-- How long what succeeded had taken since it was made; the mean over a window needs no list of deliveries.
+ALTER TABLE rollup ADD COLUMN delivery_sum_ms INTEGER NOT NULL DEFAULT 0;
+
 -- How a key begins, where its maker wanted it shown: the rest of it is known by its hash only.
 ALTER TABLE api_key ADD COLUMN hint TEXT;
 

@@ -260,6 +260,19 @@ describe("Inbound endpoints", () => {
 });
 
 describe("Inbound messages", () => {
+  test("the average delivery time is that of everything that arrived in the window", async () => {
+    await using bridge = await startBridge();
+    const made = await inbound(bridge);
+    bridge.app.sendResults.push(sendResponse(200), sendResponse(503), sendResponse(404));
+    for (let count = 0; count < 3; count += 1) await post(bridge, made);
+    await bridge.advance(30 * 60_000);
+    const read = async (window: string) =>
+      expectOk(await bridge.call("GET", `/v1/inbound-metrics?window=${window}`)).data;
+    expect(await read("24h")).toMatchObject({ succeeded: 2, failed: 1, avg_delivery_time_ms: 900_000 });
+    await bridge.advance(2 * 60 * 60_000);
+    expect(await read("1h")).toMatchObject({ succeeded: 0, avg_delivery_time_ms: 0 });
+  });
+
   test("a message shows how it went, in its log and on its own", async () => {
     await using bridge = await startBridge();
     const made = await inbound(bridge);

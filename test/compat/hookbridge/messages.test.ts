@@ -322,6 +322,19 @@ describe("Deletion", () => {
     expect(await bridge.send(id, { idempotency_key: "k", payload: "other" })).not.toBe(message);
   });
 
+  test("what waited and was deleted counts as failed, once, and what had arrived does not", async () => {
+    await using bridge = await startBridge();
+    const { id } = await bridge.endpoint();
+    const arrived = await bridge.send(id);
+    answers(bridge, 503);
+    const waiting = await bridge.send(id);
+    for (const message of [arrived, waiting, waiting]) await bridge.call("DELETE", `/v1/messages/${message}`);
+    const { data } = expectOk(await bridge.call("GET", "/v1/metrics?window=1h"));
+    expect(data).toMatchObject({ total_messages: 2, succeeded: 1, failed: 1, success_rate: 0.5 });
+    const { buckets } = expectOk(await bridge.call("GET", "/v1/metrics/timeseries?window=1h")).data;
+    expect(buckets.reduce((sum, { failed }) => sum + Number(failed), 0)).toBe(1);
+  });
+
   test("deleting many says what became of each, and by filter which they were", async () => {
     await using bridge = await startBridge();
     const { id } = await bridge.endpoint();

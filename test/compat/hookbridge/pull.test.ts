@@ -88,6 +88,8 @@ describe("Pull events", () => {
     expect(batch.data.results[0]).toMatchObject({ event_id: ids[0], outcome: "already_deleted" });
     const all = expectOk(await bridge.call("POST", `${events}/delete-all?status=stored`)).data;
     expect(all).toMatchObject({ deleted: 1, deleted_event_ids: [ids[2] as string] });
+    const metrics = expectOk(await bridge.call("GET", "/v1/pull-metrics")).data;
+    expect(metrics).toMatchObject({ total_messages: 3, succeeded: 0, failed: 0 });
     expect(expectOk(await bridge.call("GET", events)).data).toHaveLength(0);
   });
 
