@@ -4,7 +4,7 @@
  * its SDK cannot read (protocol section 3.1).
  */
 import type { KeyScope } from "../../domain/access.ts";
-import { authenticate, authorize, type Principal } from "../../http/auth.ts";
+import { authorize, type Principal } from "../../http/auth.ts";
 import type { Door, RequestContext } from "../../http/door.ts";
 import { answerFault, Fault } from "./answer.ts";
 import { fieldsOf, Query, readJson } from "./fields.ts";
@@ -35,7 +35,7 @@ export function createDoor(service: Service, services: Services): Door {
       try {
         if (context.path !== SOCKET_PATH) return await dispatch(request, context, { router, service });
         // Who asks and for what is checked before anything is opened (protocol section 14.2).
-        const principal = authenticate(request.headers, service.context.directory);
+        const principal = service.authenticate(request.headers, context);
         authorize(principal, "admin");
         const id = new Query(context.search).text("endpoint_id") ?? "";
         return services.tunnel.connect(services.tunnel.endpoint(principal.project, id));
@@ -58,7 +58,7 @@ async function dispatch(
 ): Promise<Response> {
   const found = router.find(request.method, context.path);
   if (found.kind === "none" && isOtherProtocol(request.headers)) return answerElsewhere();
-  const principal = authenticate(request.headers, service.context.directory);
+  const principal = service.authenticate(request.headers, context);
   service.noteUse(principal.keyId);
   service.takeRequest(principal.project);
   if (found.kind !== "route") throw missing(found);

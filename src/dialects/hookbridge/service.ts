@@ -4,8 +4,11 @@ import type { Endpoint } from "../../domain/endpoint.ts";
 import { type Id, readId } from "../../domain/id.ts";
 import type { HookbridgeSettings, ProjectSettings } from "../../domain/project-settings.ts";
 import type { Source } from "../../domain/source.ts";
+import { authenticate, type Principal } from "../../http/auth.ts";
 import type { DialectContext } from "../../http/dialect.ts";
+import type { RequestContext } from "../../http/door.ts";
 import { Fault } from "./answer.ts";
+import { FailedKeys } from "./failed-keys.ts";
 import { DOOR, type EndpointExtra, readExtra } from "./objects.ts";
 import { DEFAULT_SETTINGS, retryRule } from "./settings.ts";
 import { readUuid } from "./wire.ts";
@@ -23,6 +26,7 @@ export class Service {
   readonly #turns = new Map<Id, Promise<unknown>>();
 
   readonly #requests = new Map<string, { readonly minute: number; readonly count: number }>();
+  readonly #failedKeys = new FailedKeys();
   readonly #usedAt = new Map<Id, number>();
 
   constructor(context: DialectContext) {
@@ -49,6 +53,17 @@ export class Service {
         extra.signingTime === signingTime;
       if (!isSame)
         await this.changeEndpoint(endpoint, { retry, timeoutMs, extra: { ...extra, signingTime } });
+    }
+  }
+
+  /** Throws unauthorized without a valid key, and RATE_LIMITED to who went on too often without one. */
+  authenticate(headers: Headers, { clientAddress }: Pick<RequestContext, "clientAddress">): Principal {
+    try {
+      return authenticate(headers, this.context.directory);
+    } catch (error) {
+      const retryAfterMs = this.#failedKeys.add(clientAddress, this.context.clock.wallNow());
+      if (retryAfterMs === null) throw error;
+      throw new Fault("RATE_LIMITED", "too many requests without a valid key", { retryAfterMs });
     }
   }
 

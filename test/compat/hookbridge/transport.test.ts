@@ -1,5 +1,6 @@
 /** Checks 6, 7 and 62 of the HookBridge reference: what every answer has, odd base URLs, the CLI's login. */
 import { expect, test } from "bun:test";
+import { FAILURES_PER_MINUTE_MAX, FailedKeys } from "../../../src/dialects/hookbridge/failed-keys.ts";
 import { expectOk, startBridge } from "./support.ts";
 
 /** Every call without a parameter; the others pass the same check wherever these tests make them. */
@@ -47,6 +48,33 @@ test("check 62: the CLI's login finds a list behind a valid key, and 401 behind 
   expect(Array.isArray(expectOk(await bridge.call("GET", "/v1/api-keys")).data)).toBe(true);
   const headers = { authorization: "Bearer hb_live_nonsense" };
   expect((await bridge.app.request("/v1/api-keys", { headers })).status).toBe(401);
+});
+
+test("too many failed authentications are RATE_LIMITED for a while; valid keys never are", async () => {
+  await using bridge = await startBridge();
+  const headers = { authorization: "Bearer hb_live_nonsense" };
+  const fail = () => bridge.app.request("/v1/logs", { headers });
+  const codes: unknown[] = [];
+  for (let count = 0; count < 61; count += 1) {
+    codes.push(((await (await fail()).json()) as { error: { code: string } }).error.code);
+  }
+  expect(codes).toEqual([...Array.from({ length: 60 }, () => "UNAUTHORIZED"), "RATE_LIMITED"]);
+  const refused = await fail();
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get("retry-after")).toMatch(/^([1-9]|[1-5][0-9]|60)$/);
+  expectOk(await bridge.call("GET", "/v1/logs"));
+});
+
+test("failed authentications are counted per address and minute, of a bounded number of addresses", () => {
+  const failed = new FailedKeys();
+  for (let count = 0; count < FAILURES_PER_MINUTE_MAX; count += 1) {
+    expect(failed.add("192.0.2.1", 60_000)).toBeNull();
+  }
+  expect(failed.add("192.0.2.1", 80_000)).toBe(40_000);
+  expect(failed.add("192.0.2.2", 80_000)).toBeNull();
+  expect(failed.add("192.0.2.1", 120_000)).toBeNull();
+  for (let count = 0; count < 10_000; count += 1) failed.add(`address-${count}`, 120_000);
+  expect(failed.size).toBe(4_096);
 });
 
 test("a receiver-only listener serves ingest and nothing of the API", async () => {
