@@ -24,8 +24,15 @@ export type Answer =
       readonly headers: Headers;
       readonly body: Uint8Array;
       readonly isBodyTruncated: boolean;
+      readonly address?: string | null;
     }
-  | { readonly kind: "error"; readonly failure: FailureKind; readonly text: string };
+  | {
+      readonly kind: "error";
+      readonly failure: FailureKind;
+      readonly text: string;
+      /** What was, or was to be, connected to; null or absent when nobody can tell. */
+      readonly address?: string | null;
+    };
 
 export interface Failed {
   readonly kind: "failed";

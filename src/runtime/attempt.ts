@@ -30,7 +30,7 @@ export function toAnswer(result: SendResult): Answer {
   if (result.kind === "response") return result;
   const failure =
     result.reason === "timeout" || result.reason === "blocked" ? result.reason : ("transport" as const);
-  return { kind: "error", failure, text: result.text };
+  return { kind: "error", failure, text: result.text, address: result.address };
 }
 
 /** The endpoint as it signs: one made for a URL has the keys of the endpoint that named it. */

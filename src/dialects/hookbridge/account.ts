@@ -5,11 +5,13 @@
 import type { Project } from "../../domain/access.ts";
 import { DAY } from "../../domain/duration.ts";
 import { readId, showId } from "../../domain/id.ts";
+import { projectShare, WHOLE_PROJECT } from "../../domain/rollup.ts";
 import { assertOperator, isOperator } from "../../http/auth.ts";
 import { answerData, answerList, Fault } from "./answer.ts";
 import { required } from "./endpoint-fields.ts";
 import { type Fields, wrong } from "./fields.ts";
 import { DOOR } from "./objects.ts";
+import { INBOUND, OUTBOUND, PULL } from "./profiles.ts";
 import type { Call, Route } from "./router.ts";
 import type { Service } from "./service.ts";
 import { showProject, showTime } from "./wire.ts";
@@ -125,7 +127,7 @@ export function billingRoutes(service: Service): Route[] {
     {
       method: "GET",
       path: "/v1/billing/subscription",
-      run: (call) => answerData(call.context, subscriptionOf(service.context.clock.now())),
+      run: async (call) => answerData(call.context, await subscriptionOf(call, service)),
     },
     {
       method: "GET",
@@ -154,8 +156,23 @@ export function billingRoutes(service: Service): Route[] {
   ];
 }
 
-function subscriptionOf(now: number) {
-  const begin = new Date(now);
+/** Messages of every kind since then, out of the sums by the hour: a month of them is one short read each. */
+async function countMade({ project }: Call, service: Service, from: number): Promise<number> {
+  const { clock, reads, rollups } = service.context;
+  await rollups.flush();
+  const shares = await Promise.all(
+    [OUTBOUND, INBOUND, PULL].map((profile) =>
+      reads.readRollups({
+        ...{ project: projectShare(project, profile), lane: WHOLE_PROJECT },
+        ...{ bucket: "hour", from, to: clock.now() + 1 },
+      }),
+    ),
+  );
+  return shares.flat().reduce((sum, { created }) => sum + created, 0);
+}
+
+async function subscriptionOf(call: Call, service: Service) {
+  const begin = new Date(service.context.clock.now());
   const start = Date.UTC(begin.getUTCFullYear(), begin.getUTCMonth(), 1);
   const end = Date.UTC(begin.getUTCFullYear(), begin.getUTCMonth() + 1, 1);
   return {
@@ -169,7 +186,11 @@ function subscriptionOf(now: number) {
       retention_days: Math.round((end - start) / DAY),
       max_retries: null,
     },
-    usage: { messages_used: 0, period_start: showTime(start), period_end: showTime(end) },
+    usage: {
+      messages_used: await countMade(call, service, start),
+      period_start: showTime(start),
+      period_end: showTime(end),
+    },
     cancel_at_period_end: false,
     current_period_end: showTime(end),
   };

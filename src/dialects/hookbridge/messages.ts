@@ -106,7 +106,8 @@ function showAttempt(entry: HistoryEntry, attempt: AttemptRecord) {
     retry_after_seconds: detail?.retryAfterMs == null ? null : Math.round(detail.retryAfterMs / 1_000),
     response_headers: detail?.headers ?? null,
     response_body_truncated: detail?.isBodyTruncated ?? null,
-    ...{ request_headers: null, resolved_ip: null, response_body_url: null, conn_reused: null },
+    resolved_ip: detail?.address ?? null,
+    ...{ request_headers: null, response_body_url: null, conn_reused: null },
     ...{ dns_ms: null, tcp_connect_ms: null, tls_handshake_ms: null, ttfb_ms: null, transfer_ms: null },
   };
 }

@@ -97,13 +97,16 @@ const interpreter: Interpreter = {
 
 /** What the list of attempts shows beyond the status. */
 export interface AttemptDetail {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly isBodyTruncated: boolean;
-  readonly retryAfterMs: number | null;
+  /** These three only of what was answered. */
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly isBodyTruncated?: boolean;
+  readonly retryAfterMs?: number | null;
+  readonly address?: string;
 }
 
 function detailOf(answer: Answer, now: number): string | null {
-  if (answer.kind === "error") return null;
+  const reached: AttemptDetail = answer.address ? { address: answer.address } : {};
+  if (answer.kind === "error") return answer.address ? JSON.stringify(reached) : null;
   const headers: Record<string, string> = {};
   let chars = 0;
   for (const [name, value] of answer.headers) {
@@ -112,7 +115,8 @@ function detailOf(answer: Answer, now: number): string | null {
     headers[name] = value;
   }
   const retryAfterMs = parseRetryAfter(answer.headers.get("retry-after"), now);
-  const detail: AttemptDetail = { headers, isBodyTruncated: answer.isBodyTruncated, retryAfterMs };
+  const { isBodyTruncated } = answer;
+  const detail: AttemptDetail = { headers, isBodyTruncated, retryAfterMs, ...reached };
   return JSON.stringify(detail);
 }
 

@@ -39,9 +39,24 @@ describe("Retries", () => {
     expect(data.map(({ attempt_no }) => attempt_no)).toEqual([1, 2]);
     expect(data[0]).toMatchObject({ response_status: 503, retry_type: "slow", error_text: "HTTP 503" });
     expect(data[1]).toMatchObject({ response_status: 200, retry_type: null });
+    expect(data.map(({ resolved_ip }) => resolved_ip)).toEqual(["192.0.2.7", "192.0.2.7"]);
     expect(new Set(bridge.sent.map(({ headers }) => headers.get("x-webhook-id")))).toEqual(
       new Set([message]),
     );
+  });
+
+  test("an attempt that got no answer shows the address that it went to, and no answer", async () => {
+    await using bridge = await startBridge();
+    const { id } = await bridge.endpoint();
+    const failure = { kind: "error", reason: "reset", text: "connection reset", durationMs: 5 } as const;
+    bridge.app.sendResults.push({ ...failure, address: "192.0.2.8" });
+    const { data } = await bridge.call("GET", `/v1/messages/${await bridge.send(id)}/attempts`);
+    const unanswered = { response_status: null, response_headers: null, retry_after_seconds: null };
+    expect(data[0]).toMatchObject({
+      resolved_ip: "192.0.2.8",
+      error_text: "connection reset",
+      ...unanswered,
+    });
   });
 
   test("check 35: 429 waits on the fast ladder, which stays at its last step", async () => {

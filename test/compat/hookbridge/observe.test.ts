@@ -212,4 +212,19 @@ describe("Account", () => {
     expectOk(await bridge.call("GET", "/v1/billing/invoices"));
     expect((await bridge.call("POST", "/v1/billing/checkout", { plan: "pro" })).status).toBe(403);
   });
+
+  test("the subscription's usage counts the messages of the project", async () => {
+    await using bridge = await startBridge();
+    const used = async () =>
+      expectOk(await bridge.call("GET", "/v1/billing/subscription")).data.usage as { messages_used: number };
+    expect((await used()).messages_used).toBe(0);
+    const { id } = await bridge.endpoint();
+    await bridge.send(id);
+    await bridge.send(id);
+    const inbound = { url: "https://internal.example/hooks" };
+    const made = expectOk(await bridge.call("POST", "/v1/inbound-endpoints", inbound), 201).data;
+    await bridge.app.request(new URL(made.ingest_url).pathname, { method: "POST", body: "{}" });
+    await bridge.settled();
+    expect((await used()).messages_used).toBe(3);
+  });
 });
