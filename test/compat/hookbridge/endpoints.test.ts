@@ -154,16 +154,21 @@ describe("Endpoints", () => {
     const keys = `/v1/endpoints/${endpoint.id}/signing-keys`;
     const added = expectOk(await bridge.call("POST", keys), 201).data;
     expect(added.signing_secret).toStartWith("whsec_");
+    expect(added.signing_secret).not.toBe(endpoint.signing_secret);
     expect(added.id).toStartWith("sk_");
+    expect(added.key_hint).toBe(added.signing_secret.slice(-4));
     expect(expectOk(await bridge.call("GET", keys)).data.map(({ id }) => id)).toEqual([
       endpoint.signing_key_id,
       added.id,
     ]);
-    expect(await bridge.call("POST", keys)).toMatchObject({ status: 409 });
+    const third = await bridge.call("POST", keys);
+    expect([third.status, third.error.code]).toEqual([409, "SIGNING_KEY_LIMIT"]);
+    expect(expectOk(await bridge.call("GET", keys)).data).toHaveLength(2);
     expectOk(await bridge.call("DELETE", `${keys}/${endpoint.signing_key_id}`));
     expect(expectOk(await bridge.call("GET", keys)).data).toHaveLength(1);
     const last = await bridge.call("DELETE", `${keys}/${added.id}`);
     expect([last.status, last.error.code]).toEqual([409, "LAST_SIGNING_KEY"]);
+    expect(expectOk(await bridge.call("GET", keys)).data).toMatchObject([{ id: added.id }]);
   });
 
   test("the endpoints of another project are not there", async () => {

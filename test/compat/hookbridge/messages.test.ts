@@ -272,14 +272,15 @@ describe("Messages", () => {
     const empty = expectOk(await bridge.call("GET", "/v1/dlq/messages")).data;
     expect(empty).toMatchObject({ messages: [], has_more: false, next_cursor: null });
     const endpoint = await bridge.endpoint();
-    await failed(bridge, endpoint.id);
+    const message_id = await failed(bridge, endpoint.id);
     const [entry] = expectOk(await bridge.call("GET", "/v1/dlq/messages")).data.messages;
     expect(entry).toMatchObject({
       status: "failed_permanent",
       endpoint: endpoint.url,
       last_error: "HTTP 404",
+      ...{ message_id, attempt_count: 1, response_status: 404 },
     });
-    expect(entry?.failed_at).toMatch(/Z$/);
+    for (const at of [entry?.failed_at, entry?.created_at]) expect(at).toMatch(/^\d{4}-.*Z$/);
   });
 
   test("check 47: a replay takes a message out of the dead letter queue", async () => {
